@@ -1,0 +1,200 @@
+//! The bare repository on disk, through libgit2. Everything here blocks.
+//!
+//! It holds what a fetch of one commit brings, without history, and one reference: to the last commit fetched whole. It is a cache:
+//! whatever is wrong with it, it is removed and fetched again.
+
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use git2::{Repository, RepositoryInitOptions};
+use tokio::sync::mpsc;
+
+use crate::{Commit, ObjectId, Target};
+
+/// Names the last commit whose tree is here as a whole.
+const TIP: &str = "refs/sluice/tip";
+
+/// Packs after which a fresh start is cheaper than looking through all of them: each fetch adds one.
+const MAX_PACKS: usize = 50;
+
+/// Why objects could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The directory could not be emptied, made or measured.
+    #[error("failed to prepare the mirror directory '{path}'")]
+    Directory {
+        /// The mirror's directory.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// The repository could not be made.
+    #[error("failed to create the mirror repository")]
+    Create(#[source] git2::Error),
+    /// The pack received is damaged or does not fit what is here.
+    #[error("failed to index the pack received")]
+    Pack(#[source] git2::Error),
+    /// An object that must be here is not, or is not readable.
+    #[error("failed to read object {id}")]
+    Read {
+        /// The object.
+        id: ObjectId,
+        /// The cause.
+        #[source]
+        source: git2::Error,
+    },
+    /// The object is no commit: a tag of a file, for example.
+    #[error("object {0} is not a commit")]
+    NotACommit(ObjectId),
+    /// The last commit could not be noted.
+    #[error("failed to update the mirror's reference")]
+    Reference(#[source] git2::Error),
+    /// The transfer ended before the pack was whole.
+    #[error("the transfer was cut short")]
+    CutShort,
+    /// The thread that does the work died.
+    #[error("the storing thread failed")]
+    Thread,
+}
+
+/// What the reader of the network hands to the writer of the disk.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Data(Bytes),
+    /// The pack is whole. A channel that closes without this was cut short.
+    End,
+}
+
+/// A mirror's directory and its limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pub(crate) dir: PathBuf,
+    pub(crate) max_bytes: u64,
+}
+
+impl Store {
+    /// Makes the repository ready, from nothing when it is missing, damaged or too large. Returns the tip.
+    pub(crate) fn prepare(&self) -> Result<Option<ObjectId>, StoreError> {
+        let usage = self.usage().unwrap_or_default();
+        let fits = usage.bytes <= self.max_bytes && usage.packs <= MAX_PACKS;
+        match Repository::open_bare(&self.dir) {
+            Ok(repository) if fits => Ok(tip(&repository)),
+            _ => self.recreate().map(|()| None),
+        }
+    }
+
+    /// Removes everything and makes an empty repository.
+    pub(crate) fn recreate(&self) -> Result<(), StoreError> {
+        let directory = |source| StoreError::Directory { path: self.dir.clone(), source };
+        match std::fs::remove_dir_all(&self.dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(directory(error)),
+            _ => std::fs::create_dir_all(&self.dir).map_err(directory)?,
+        }
+        // No template: the machine's could bring hooks and settings along.
+        let mut options = RepositoryInitOptions::new();
+        options.bare(true).external_template(false);
+        Repository::init_opts(&self.dir, &options).map(|_| ()).map_err(StoreError::Create)
+    }
+
+    /// Whether the target is here already, so that nothing has to be fetched.
+    pub(crate) fn has(&self, target: &Target) -> bool {
+        let Ok(repository) = Repository::open_bare(&self.dir) else { return false };
+        let exists = |id: ObjectId| repository.odb().and_then(|odb| Ok(odb.exists(id.to_git2()?))).unwrap_or(false);
+        tip(&repository) == Some(target.commit) && exists(target.commit) && target.tag.is_none_or(exists)
+    }
+
+    /// Takes a pack in pieces until its end and adds it. Ends without a trace when the channel closes early or `stop` is set.
+    pub(crate) fn write_pack(
+        &self,
+        mut pieces: mpsc::Receiver<Piece>,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<u32, StoreError> {
+        let repository = Repository::open_bare(&self.dir).map_err(StoreError::Pack)?;
+        let odb = repository.odb().map_err(StoreError::Pack)?;
+        let mut writer = odb.packwriter().map_err(StoreError::Pack)?;
+        let stopped = Arc::clone(stop);
+        // Asked between objects: resolving the deltas of a large pack takes long after its last byte has come.
+        writer.progress(move |_| !stopped.load(Ordering::Relaxed));
+        let mut objects = None;
+        loop {
+            match pieces.blocking_recv() {
+                Some(Piece::Data(piece)) => {
+                    // The reader hands out nothing before it has seen the whole header.
+                    objects = objects.or_else(|| piece.get(8..12)?.try_into().ok().map(u32::from_be_bytes));
+                    writer.write_all(&piece).map_err(|_| StoreError::Pack(git2::Error::last_error(-1)))?;
+                }
+                Some(Piece::End) => break,
+                None => return Err(StoreError::CutShort),
+            }
+        }
+        let objects = objects.unwrap_or_default();
+        if objects > 0 {
+            writer.commit().map_err(StoreError::Pack)?;
+        }
+        Ok(objects)
+    }
+
+    /// Chooses among the targets, all fetched: the only one, or the one whose commit is newest. Notes it as the tip.
+    pub(crate) fn finish<'a>(
+        &self,
+        targets: impl Iterator<Item = &'a Target>,
+    ) -> Result<Option<(Target, Commit)>, StoreError> {
+        let repository = Repository::open_bare(&self.dir).map_err(StoreError::Reference)?;
+        let mut newest: Option<(Target, Commit)> = None;
+        for target in targets {
+            let commit = read_commit(&repository, target.commit)?;
+            if newest.as_ref().is_none_or(|(_, other)| commit.committed_at > other.committed_at) {
+                newest = Some((target.clone(), commit));
+            }
+        }
+        if let Some((target, _)) = &newest {
+            let id = target.commit.to_git2().map_err(StoreError::Reference)?;
+            repository.reference(TIP, id, true, "").map_err(StoreError::Reference)?;
+        }
+        Ok(newest)
+    }
+
+    /// What the packs take.
+    pub(crate) fn usage(&self) -> Result<Usage, StoreError> {
+        let measured = measure(&self.dir.join("objects").join("pack"));
+        measured.map_err(|source| StoreError::Directory { path: self.dir.clone(), source })
+    }
+}
+
+/// Bytes and number of packs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) bytes: u64,
+    pub(crate) packs: usize,
+}
+
+fn measure(dir: &Path) -> io::Result<Usage> {
+    let mut usage = Usage::default();
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(usage),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        usage.bytes += entry.metadata()?.len();
+        usage.packs += usize::from(entry.path().extension().is_some_and(|extension| extension == "pack"));
+    }
+    Ok(usage)
+}
+
+fn tip(repository: &Repository) -> Option<ObjectId> {
+    repository.refname_to_id(TIP).ok().map(ObjectId::from)
+}
+
+fn read_commit(repository: &Repository, id: ObjectId) -> Result<Commit, StoreError> {
+    let read = |source| StoreError::Read { id, source };
+    let object = repository.find_object(id.to_git2().map_err(read)?, None).map_err(read)?;
+    let commit = object.as_commit().ok_or(StoreError::NotACommit(id))?;
+    let subject = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
+    Ok(Commit { id, subject, committed_at: commit.time().seconds() })
+}

@@ -1,0 +1,302 @@
+//! A commit's tree, entry by entry, read from the mirror's packs: no work tree, no file of a repository's own naming on disk.
+//!
+//! Deliberately no filter, no archive and no following of symbolic links or submodules: they are reported as what they are.
+
+use std::path::Path;
+
+use git2::{ObjectType, Repository};
+use tokio::sync::OwnedRwLockReadGuard;
+
+use crate::{ObjectId, StoreError};
+
+/// What a visitor may fail with.
+pub type VisitError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The bounds of a walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalkLimits {
+    /// Entries of all kinds. Trees may share subtrees, so that a few kilobytes name billions.
+    pub entries: usize,
+    /// Directories within each other.
+    pub depth: usize,
+    /// The sum of all files' sizes, in bytes.
+    pub bytes: u64,
+}
+
+/// The kind of an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A plain file.
+    File,
+    /// A file with the executable bit.
+    Executable,
+    /// A directory; its entries follow.
+    Directory,
+    /// A symbolic link; its content is the link's target.
+    Symlink,
+    /// Another repository's commit. It has no content here.
+    Submodule,
+}
+
+/// Whether a walk goes into the directory just visited. Of no meaning for other kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// Go on with what comes next.
+    Continue,
+    /// Leave out what is in this directory.
+    Skip,
+}
+
+/// Why a walk ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WalkError {
+    /// A name with which a file could end up elsewhere than below the root, or in a repository's own directory.
+    #[error("refused path '{path}' in the tree: {reason}")]
+    Path {
+        /// The path, with what is not printable replaced.
+        path: String,
+        /// What is wrong with its last component.
+        reason: &'static str,
+    },
+    /// One of the limits.
+    #[error("the tree has more than {limit} {what}")]
+    Limit {
+        /// What there are too many of.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// The mirror is damaged: reset it and fetch again.
+    #[error("failed to read '{path}' from the mirror")]
+    Read {
+        /// The path.
+        path: String,
+        /// The cause.
+        #[source]
+        source: git2::Error,
+    },
+    /// The visitor's own failure.
+    #[error("failed to process '{path}'")]
+    Visitor {
+        /// The path.
+        path: String,
+        /// The cause.
+        #[source]
+        source: VisitError,
+    },
+}
+
+/// The tree of one commit. Reading blocks: use it on a thread that may.
+pub struct Tree {
+    repository: Repository,
+    root: git2::Oid,
+    _guard: OwnedRwLockReadGuard<()>,
+}
+
+impl std::fmt::Debug for Tree {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tree({})", self.root)
+    }
+}
+
+/// One entry, alive while it is visited.
+pub struct Entry<'a> {
+    path: &'a [u8],
+    kind: EntryKind,
+    size: u64,
+    id: git2::Oid,
+    repository: &'a Repository,
+}
+
+impl std::fmt::Debug for Entry<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Entry({:?} {}, {} bytes)", self.kind, lossy(self.path), self.size)
+    }
+}
+
+impl Entry<'_> {
+    /// The path below the root: relative, with plain components only, in the bytes that the repository has.
+    pub fn path(&self) -> &Path {
+        use std::os::unix::ffi::OsStrExt as _;
+        Path::new(std::ffi::OsStr::from_bytes(self.path))
+    }
+
+    /// The kind.
+    pub fn kind(&self) -> EntryKind {
+        self.kind
+    }
+
+    /// The size of the content in bytes; 0 for directories and submodules.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The object: the blob, the tree, or the submodule's commit.
+    pub fn id(&self) -> ObjectId {
+        self.id.into()
+    }
+
+    /// Reads the content and hands it to `use_content`: a file's bytes, a link's target. Empty for directories and submodules.
+    ///
+    /// The content is in memory as a whole; its size is known before from [`Entry::size`].
+    ///
+    /// # Errors
+    /// [`WalkError::Read`].
+    pub fn with_content<T>(&self, use_content: impl FnOnce(&[u8]) -> T) -> Result<T, WalkError> {
+        match self.kind {
+            EntryKind::Directory | EntryKind::Submodule => Ok(use_content(&[])),
+            EntryKind::File | EntryKind::Executable | EntryKind::Symlink => {
+                let blob = self.repository.find_blob(self.id).map_err(|source| read_error(self.path, source))?;
+                Ok(use_content(blob.content()))
+            }
+        }
+    }
+}
+
+impl Tree {
+    pub(crate) fn open(dir: &Path, commit: ObjectId, guard: OwnedRwLockReadGuard<()>) -> Result<Self, StoreError> {
+        let read = |source| StoreError::Read { id: commit, source };
+        let repository = Repository::open_bare(dir).map_err(read)?;
+        let root = {
+            let object = repository.find_object(commit.to_git2().map_err(read)?, None).map_err(read)?;
+            object.as_commit().ok_or(StoreError::NotACommit(commit))?.tree_id()
+        };
+        Ok(Self { repository, root, _guard: guard })
+    }
+
+    /// Visits every entry, directories before what is in them, each directory's entries in the order of their names' bytes. The root itself
+    /// is not visited.
+    ///
+    /// # Errors
+    /// See [`WalkError`]; nothing is visited after an error, and no refused entry is ever visited.
+    pub fn walk(
+        &self,
+        limits: WalkLimits,
+        visitor: &mut dyn FnMut(&Entry<'_>) -> Result<Visit, VisitError>,
+    ) -> Result<(), WalkError> {
+        let odb = self.repository.odb().map_err(|source| read_error(b"", source))?;
+        let mut walk = Walk { repository: &self.repository, odb, limits, entries: 0, bytes: 0, visitor };
+        walk.directory(self.root, &mut Vec::new(), 0)
+    }
+}
+
+struct Walk<'a> {
+    repository: &'a Repository,
+    odb: git2::Odb<'a>,
+    limits: WalkLimits,
+    entries: usize,
+    bytes: u64,
+    visitor: &'a mut dyn FnMut(&Entry<'_>) -> Result<Visit, VisitError>,
+}
+
+impl Walk<'_> {
+    /// Recursion is as deep as the limit allows, no deeper.
+    fn directory(&mut self, id: git2::Oid, path: &mut Vec<u8>, depth: usize) -> Result<(), WalkError> {
+        if depth > self.limits.depth {
+            return Err(WalkError::Limit { what: "levels of directories", limit: self.limits.depth as u64 });
+        }
+        let repository = self.repository;
+        let tree = repository.find_tree(id).map_err(|source| read_error(path, source))?;
+        let mut children: Vec<_> = tree.iter().collect();
+        // Git has a directory `a` where `a/` would stand, behind `a.txt`; an archive has it before.
+        children.sort_by(|one, other| one.name_bytes().cmp(other.name_bytes()));
+        let parent = path.len();
+        for child in children {
+            if parent > 0 {
+                path.push(b'/');
+            }
+            path.extend_from_slice(child.name_bytes());
+            self.entry(&child, path, depth)?;
+            path.truncate(parent);
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, child: &git2::TreeEntry<'_>, path: &mut Vec<u8>, depth: usize) -> Result<(), WalkError> {
+        check_name(child.name_bytes()).map_err(|reason| WalkError::Path { path: lossy(path), reason })?;
+        self.entries += 1;
+        if self.entries > self.limits.entries {
+            return Err(WalkError::Limit { what: "entries", limit: self.limits.entries as u64 });
+        }
+        let kind = kind(child).ok_or_else(|| WalkError::Path { path: lossy(path), reason: "unknown kind of entry" })?;
+        let size = self.size(child.id(), kind).map_err(|source| read_error(path, source))?;
+        self.bytes = self.bytes.saturating_add(size);
+        if self.bytes > self.limits.bytes {
+            return Err(WalkError::Limit { what: "bytes", limit: self.limits.bytes });
+        }
+        let entry = Entry { path, kind, size, id: child.id(), repository: self.repository };
+        let visit = (self.visitor)(&entry).map_err(|source| WalkError::Visitor { path: lossy(path), source })?;
+        if kind == EntryKind::Directory && visit == Visit::Continue {
+            self.directory(child.id(), path, depth + 1)?;
+        }
+        Ok(())
+    }
+
+    fn size(&self, id: git2::Oid, kind: EntryKind) -> Result<u64, git2::Error> {
+        match kind {
+            EntryKind::Directory | EntryKind::Submodule => Ok(0),
+            EntryKind::File | EntryKind::Executable | EntryKind::Symlink => {
+                let (size, found) = self.odb.read_header(id)?;
+                if found != ObjectType::Blob {
+                    return Err(git2::Error::from_str("a file's object is not a blob"));
+                }
+                Ok(size as u64)
+            }
+        }
+    }
+}
+
+fn kind(entry: &git2::TreeEntry<'_>) -> Option<EntryKind> {
+    match entry.filemode_raw() & 0o170_000 {
+        0o040_000 => Some(EntryKind::Directory),
+        0o120_000 => Some(EntryKind::Symlink),
+        0o160_000 => Some(EntryKind::Submodule),
+        // Old repositories have modes such as 100664.
+        0o100_000 if entry.filemode_raw() & 0o100 != 0 => Some(EntryKind::Executable),
+        0o100_000 => Some(EntryKind::File),
+        _ => None,
+    }
+}
+
+/// Refuses what is not a plain file name. A tree is data: nothing keeps its author from writing any bytes as a name.
+fn check_name(name: &[u8]) -> Result<(), &'static str> {
+    match name {
+        b"" => Err("empty name"),
+        // Would climb out of the root, or name a directory twice.
+        b"." | b".." => Err("'.' and '..' are not file names"),
+        // Would plant hooks and settings where a Git client later looks for them; case does not matter to some file systems.
+        _ if name.eq_ignore_ascii_case(b".git") => Err("'.git' is reserved"),
+        // An absolute path, or one that steps over the walk's own check of each component.
+        _ if name.contains(&b'/') => Err("'/' in a name"),
+        // The same on systems where this separates components.
+        _ if name.contains(&b'\\') => Err("'\\' in a name"),
+        _ if name.contains(&0) => Err("NUL in a name"),
+        _ => Ok(()),
+    }
+}
+
+fn lossy(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+fn read_error(path: &[u8], source: git2::Error) -> WalkError {
+    WalkError::Read { path: lossy(path), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_leave_the_root_are_refused() {
+        for name in
+            [&b""[..], b".", b"..", b".git", b".GIT", b".GiT", b"/etc/passwd", b"a/b", b"../a", b"..\\a", b"a\0b"]
+        {
+            assert!(check_name(name).is_err(), "{}", lossy(name));
+        }
+        for name in [&b"a"[..], b"...", b".gitignore", b".github", b"a b", b"\xff", "ä".as_bytes()] {
+            assert_eq!(check_name(name), Ok(()), "{}", lossy(name));
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Strict decoding of configuration structures from YAML trees, with the rules of Go's JSON decoder: field names regardless of
+//! case, null means absent, wrong types and unknown fields are errors. The words are Go's; the line is ours.
+
+use std::collections::BTreeMap;
+
+use sluice_yaml::{Mapping, Node, Tag, Value};
+use thiserror::Error;
+
+/// Why a structure could not be decoded.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DecodeError {
+    /// A field that the structure does not have.
+    #[error("json: unknown field {field:?} (line {line})")]
+    UnknownField {
+        /// Its name.
+        field: String,
+        /// Its line, from 1.
+        line: u32,
+    },
+    /// A value of another type than the field has.
+    #[error("json: cannot unmarshal {found} into Go struct field {field} of type {wanted} (line {line})")]
+    WrongType {
+        /// What the file has.
+        found: &'static str,
+        /// Structure and field.
+        field: String,
+        /// What the field takes.
+        wanted: &'static str,
+        /// Line of the value, from 1.
+        line: u32,
+    },
+}
+
+/// The fields of one structure, taken one by one.
+pub(crate) struct Fields<'n> {
+    name: &'static str,
+    /// Values and, once taken, nothing.
+    fields: Vec<(&'n str, u32, Option<&'n Node>)>,
+    any_set: bool,
+}
+
+impl<'n> Fields<'n> {
+    /// The fields of a mapping (none for a null).
+    pub(crate) fn new(node: &'n Node, name: &'static str) -> Result<Self, DecodeError> {
+        static EMPTY: std::sync::LazyLock<Mapping> = std::sync::LazyLock::new(Mapping::default);
+        let mapping = match &node.value {
+            Value::Mapping(mapping) => mapping,
+            _ if node.is_null() => &EMPTY,
+            _ => return Err(wrong_type(node, name.to_owned(), "object")),
+        };
+        let fields = mapping
+            .entries()
+            .iter()
+            .map(|entry| (entry.key.text.as_str(), entry.key.position.line, Some(&entry.value)))
+            .collect();
+        Ok(Self { name, fields, any_set: false })
+    }
+
+    /// Takes a field; `None` if absent or null. Of several spellings the last wins.
+    pub(crate) fn take(&mut self, name: &str) -> Option<&'n Node> {
+        let mut found = None;
+        for (key, _, value) in &mut self.fields {
+            if key.eq_ignore_ascii_case(name)
+                && let Some(node) = value.take()
+            {
+                found = Some(node);
+            }
+        }
+        let found = found.filter(|node| !node.is_null());
+        // An empty string is the zero value, an empty list or map is not.
+        self.any_set |= found.is_some_and(|node| node.text() != Some(""));
+        found
+    }
+
+    /// The line of a field that has not been taken.
+    pub(crate) fn line_of(&self, name: &str) -> Option<u32> {
+        self.fields
+            .iter()
+            .find(|(key, _, node)| key.eq_ignore_ascii_case(name) && node.is_some_and(|node| !node.is_null()))
+            .map(|(_, line, _)| *line)
+    }
+
+    /// Whether any field taken so far had a value other than null or an empty string.
+    pub(crate) fn any_set(&self) -> bool {
+        self.any_set
+    }
+
+    /// Forgets that fields were taken, for [`Fields::any_set`].
+    pub(crate) fn reset_any_set(&mut self) {
+        self.any_set = false;
+    }
+
+    fn path(&self, field: &str) -> String {
+        format!("{}.{field}", self.name)
+    }
+
+    pub(crate) fn string(&mut self, name: &str) -> Result<String, DecodeError> {
+        Ok(self.optional_string(name)?.unwrap_or_default())
+    }
+
+    pub(crate) fn optional_string(&mut self, name: &str) -> Result<Option<String>, DecodeError> {
+        self.take(name).map(|node| text(node, || self.path(name), "string")).transpose()
+    }
+
+    pub(crate) fn boolean(&mut self, name: &str) -> Result<bool, DecodeError> {
+        let Some(node) = self.take(name) else { return Ok(false) };
+        match node.as_scalar() {
+            Some(scalar) if scalar.tag == Tag::Bool => Ok(scalar.to_json() == Some(serde_json::Value::Bool(true))),
+            _ => Err(wrong_type(node, self.path(name), "bool")),
+        }
+    }
+
+    pub(crate) fn integer(&mut self, name: &str) -> Result<i64, DecodeError> {
+        let Some(node) = self.take(name) else { return Ok(0) };
+        node.as_scalar()
+            .filter(|scalar| matches!(scalar.tag, Tag::Int | Tag::Float))
+            .and_then(|scalar| scalar.to_json()?.as_i64())
+            .ok_or_else(|| wrong_type(node, self.path(name), "int64"))
+    }
+
+    pub(crate) fn list<T>(
+        &mut self,
+        name: &str,
+        item: impl Fn(&'n Node) -> Result<T, DecodeError>,
+    ) -> Result<Vec<T>, DecodeError> {
+        Ok(self.optional_list(name, item)?.unwrap_or_default())
+    }
+
+    /// A list; `None` if the field is absent, which is not the same as empty.
+    pub(crate) fn optional_list<T>(
+        &mut self,
+        name: &str,
+        item: impl Fn(&'n Node) -> Result<T, DecodeError>,
+    ) -> Result<Option<Vec<T>>, DecodeError> {
+        let Some(node) = self.take(name) else { return Ok(None) };
+        let items = node.as_sequence().ok_or_else(|| wrong_type(node, self.path(name), "[]"))?;
+        items.iter().map(item).collect::<Result<_, _>>().map(Some)
+    }
+
+    pub(crate) fn strings(&mut self, name: &str) -> Result<Vec<String>, DecodeError> {
+        Ok(self.optional_strings(name)?.unwrap_or_default())
+    }
+
+    pub(crate) fn optional_strings(&mut self, name: &str) -> Result<Option<Vec<String>>, DecodeError> {
+        let Some(node) = self.take(name) else { return Ok(None) };
+        let Some(items) = node.as_sequence() else { return Err(wrong_type(node, self.path(name), "[]string")) };
+        items.iter().map(|item| text(item, || self.path(name), "string")).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A map of strings; `None` if the field is absent.
+    pub(crate) fn string_map(&mut self, name: &str) -> Result<Option<BTreeMap<String, String>>, DecodeError> {
+        let Some(node) = self.take(name) else { return Ok(None) };
+        let Some(mapping) = node.as_mapping() else {
+            return Err(wrong_type(node, self.path(name), "map[string]string"));
+        };
+        mapping
+            .iter()
+            .map(|(key, value)| Ok((key.to_owned(), text(value, || self.path(name), "string")?)))
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// Ends a structure all of whose fields are known.
+    pub(crate) fn finish(self) -> Result<(), DecodeError> {
+        match self.fields.into_iter().find(|(_, _, value)| value.is_some()) {
+            Some((field, line, _)) => Err(DecodeError::UnknownField { field: field.to_owned(), line }),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a structure in which kustomize ignores fields that it does not know.
+    pub(crate) fn finish_lenient(self) {}
+}
+
+fn text(node: &Node, field: impl Fn() -> String, wanted: &'static str) -> Result<String, DecodeError> {
+    if node.is_null() {
+        return Ok(String::new());
+    }
+    node.as_str().map(str::to_owned).ok_or_else(|| wrong_type(node, field(), wanted))
+}
+
+fn wrong_type(node: &Node, field: String, wanted: &'static str) -> DecodeError {
+    let found = match &node.value {
+        Value::Mapping(_) => "object",
+        Value::Sequence(_) => "array",
+        Value::Scalar(scalar) => match scalar.tag {
+            Tag::Str | Tag::Timestamp => "string",
+            Tag::Int | Tag::Float => "number",
+            Tag::Bool => "bool",
+            Tag::Null => "null",
+        },
+    };
+    DecodeError::WrongType { found, field, wanted, line: node.position.line }
+}

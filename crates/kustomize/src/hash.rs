@@ -1,0 +1,121 @@
+//! The name suffix of generated objects: a hash of their content. It does not rename anything.
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value as Json, json};
+use sha2::{Digest, Sha256};
+use sluice_yaml::{Node, WriteError};
+
+/// Length of the suffix.
+const LENGTH: usize = 10;
+
+/// The suffix of a `ConfigMap` or `Secret`; `None` for other kinds, whose hash depends on the inner form of another program.
+pub(crate) fn content_hash(node: &Node) -> Result<Option<String>, WriteError> {
+    let field = |name: &str| match node.get(name) {
+        None => Ok(json!("")),
+        Some(value) => value.text().map_or_else(|| value.to_json(), |text| Ok(json!(text))),
+    };
+    // kustomize looks the name up in a way that never finds it, so that it is always blank.
+    let mut content = Map::new();
+    content.insert("name".to_owned(), json!(""));
+    content.insert("data".to_owned(), field("data")?);
+    let (kind, extra) = match node.get("kind").and_then(Node::text) {
+        Some("ConfigMap") => ("ConfigMap", "binaryData"),
+        Some("Secret") => {
+            content.insert("type".to_owned(), field("type")?);
+            ("Secret", "stringData")
+        }
+        _ => return Ok(None),
+    };
+    content.insert("kind".to_owned(), json!(kind));
+    if node.get(extra).is_some_and(|value| value.as_mapping().is_some()) {
+        content.insert(extra.to_owned(), field(extra)?);
+    }
+    let mut text = String::new();
+    go_json(&Json::Object(content), &mut text);
+    let digest = hex::encode(Sha256::digest(text.as_bytes()));
+    // Letters and digits that could form words are exchanged.
+    let encoded = digest.chars().take(LENGTH).map(|digit| match digit {
+        '0' => 'g',
+        '1' => 'h',
+        '3' => 'k',
+        'a' => 'm',
+        'e' => 't',
+        other => other,
+    });
+    Ok(Some(encoded.collect()))
+}
+
+/// Compact JSON with sorted keys and Go's escapes.
+fn go_json(value: &Json, text: &mut String) {
+    match value {
+        Json::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_unstable_by(|left, right| left.0.cmp(right.0));
+            text.push('{');
+            for (index, (key, value)) in fields.into_iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                go_string(key, text);
+                text.push(':');
+                go_json(value, text);
+            }
+            text.push('}');
+        }
+        Json::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    text.push(',');
+                }
+                go_json(item, text);
+            }
+            text.push(']');
+        }
+        Json::String(string) => go_string(string, text),
+        other => text.push_str(&other.to_string()),
+    }
+}
+
+fn go_string(string: &str, text: &mut String) {
+    text.push('"');
+    for letter in string.chars() {
+        match letter {
+            '"' | '\\' => text.extend(['\\', letter]),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            '\u{8}' => text.push_str("\\b"),
+            '\u{c}' => text.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "\\u{:04x}", u32::from(letter));
+            }
+            other => text.push(other),
+        }
+    }
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_yaml::{Limits, read_documents};
+
+    use super::*;
+
+    #[test]
+    fn hashes_equal_those_of_kustomize() {
+        for (text, hash) in [
+            ("kind: ConfigMap\nmetadata: {name: one}\ndata: {b: \"2\", a: \"1\"}\n", Some("7gdc49gk6d")),
+            ("kind: ConfigMap\nmetadata: {name: none}\n", Some("6ct58987ht")),
+            ("kind: ConfigMap\nbinaryData: {blob.bin: Ymlu/wA=}\n", Some("6k69252cd9")),
+            ("kind: ConfigMap\ndata: {k: \"<a&b>é\\L\"}\n", Some("c2km5d6k9b")),
+            ("kind: Secret\ntype: Opaque\ndata: {pass: czNjcjN0, user: YWRtaW4=}\n", Some("27b7dg5m6t")),
+            ("kind: Pod\n", None),
+        ] {
+            let node = read_documents(text.as_bytes(), &Limits::DEFAULT).unwrap().remove(0);
+            assert_eq!(content_hash(&node).unwrap().as_deref(), hash, "{text}");
+        }
+    }
+}

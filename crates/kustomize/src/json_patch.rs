@@ -1,0 +1,265 @@
+//! JSON patches (RFC 6902) with the leniencies of the Go library that kustomize uses: negative indices count from the end, `-`
+//! appends. It works on JSON values; the resource is converted before and after.
+
+use serde_json::Value as Json;
+use sluice_yaml::{Limits, Node, WriteError, YamlError, read_config};
+use thiserror::Error;
+
+/// Largest array that a patch may make by adding at an index; arrays do not grow by more than one element at a time anyway.
+const MISSING: &str = "missing value";
+
+/// Why a text is not a JSON patch or does not apply.
+#[derive(Debug, Error)]
+pub(crate) enum JsonPatchError {
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    #[error(transparent)]
+    Value(#[from] WriteError),
+    #[error("json: cannot unmarshal {found} into Go value of type jsonpatch.Patch")]
+    NotAList { found: &'static str },
+    #[error("operation {index}: {problem}")]
+    BadOperation { index: usize, problem: &'static str },
+    #[error("Unexpected kind: {0}")]
+    UnknownOperation(String),
+    #[error("{operation} operation does not apply: doc is missing path: {path:?}: {MISSING}")]
+    MissingPath { operation: &'static str, path: String },
+    #[error("error in remove for path: '{path}': unable to remove nonexistent key: {key}: {MISSING}")]
+    MissingRemove { path: String, key: String },
+    #[error("{operation} operation does not apply: doc is missing key: {path}: {MISSING}")]
+    MissingKey { operation: &'static str, path: String },
+    #[error("{operation} operation for path {path:?}: invalid array index {key:?}")]
+    BadIndex { operation: &'static str, path: String, key: String },
+    #[error("testing value {path} failed: test failed")]
+    TestFailed { path: String },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Operation {
+    Add(Json),
+    Replace(Json),
+    Remove,
+    Test(Json),
+    Move(String),
+    Copy(String),
+}
+
+/// A parsed patch.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct JsonPatch(Vec<(String, Operation)>);
+
+impl JsonPatch {
+    /// Parses a patch written as JSON or YAML.
+    pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Self, JsonPatchError> {
+        let found = match read_config(text.as_bytes(), limits)? {
+            None => return Ok(Self::default()),
+            Some(node) => node,
+        };
+        Self::from_node(&found)
+    }
+
+    fn from_node(node: &Node) -> Result<Self, JsonPatchError> {
+        let Some(items) = node.as_sequence() else {
+            let found = match node.to_json()? {
+                Json::Object(_) => "object",
+                Json::String(_) => "string",
+                Json::Number(_) => "number",
+                Json::Bool(_) => "bool",
+                Json::Null => return Ok(Self::default()),
+                Json::Array(_) => "array",
+            };
+            return Err(JsonPatchError::NotAList { found });
+        };
+        items.iter().enumerate().map(|(index, item)| operation(index, item)).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Applies every operation in order.
+    pub(crate) fn apply(&self, document: &mut Json) -> Result<(), JsonPatchError> {
+        self.0.iter().try_for_each(|(path, operation)| apply(document, path, operation))
+    }
+}
+
+fn operation(index: usize, item: &Node) -> Result<(String, Operation), JsonPatchError> {
+    let bad = |problem| JsonPatchError::BadOperation { index, problem };
+    if item.as_mapping().is_none() {
+        return Err(bad("must be an object"));
+    }
+    let text = |field: &str| item.get(field).and_then(Node::as_str).map(str::to_owned);
+    let path = text("path").ok_or_else(|| bad("path is missing"))?;
+    // A missing value is a null, as in the Go library.
+    let value = || item.get("value").map_or(Ok(Json::Null), Node::to_json);
+    let from = || text("from").ok_or_else(|| bad("from is missing"));
+    let operation = match text("op").unwrap_or_default().as_str() {
+        "add" => Operation::Add(value()?),
+        "replace" => Operation::Replace(value()?),
+        "remove" => Operation::Remove,
+        "test" => Operation::Test(value()?),
+        "move" => Operation::Move(from()?),
+        "copy" => Operation::Copy(from()?),
+        other => return Err(JsonPatchError::UnknownOperation(other.to_owned())),
+    };
+    Ok((path, operation))
+}
+
+fn apply(document: &mut Json, path: &str, operation: &Operation) -> Result<(), JsonPatchError> {
+    match operation {
+        Operation::Add(value) => add(document, path, value.clone(), "add"),
+        Operation::Replace(value) => {
+            *existing(document, path, "replace")? = value.clone();
+            Ok(())
+        }
+        Operation::Remove => remove(document, path, "remove").map(drop),
+        Operation::Test(value) => {
+            let found = lookup(document, path);
+            // A missing field equals null.
+            if found.unwrap_or(&Json::Null) == value {
+                return Ok(());
+            }
+            Err(JsonPatchError::TestFailed { path: path.to_owned() })
+        }
+        Operation::Move(from) => {
+            let value = remove(document, from, "move")?;
+            add(document, path, value, "move")
+        }
+        Operation::Copy(from) => {
+            let missing = || JsonPatchError::MissingPath { operation: "copy", path: from.clone() };
+            let value = lookup(document, from).ok_or_else(missing)?.clone();
+            add(document, path, value, "copy")
+        }
+    }
+}
+
+/// The parts of a pointer.
+fn parts(path: &str) -> Vec<String> {
+    path.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
+}
+
+fn position(key: &str, length: usize) -> Option<usize> {
+    let index: i64 = key.parse().ok()?;
+    let length = i64::try_from(length).ok()?;
+    usize::try_from(if index < 0 { index + length } else { index }).ok()
+}
+
+fn step<'j>(value: &'j Json, key: &str) -> Option<&'j Json> {
+    match value {
+        Json::Object(fields) => fields.get(key),
+        Json::Array(items) => items.get(position(key, items.len())?),
+        _ => None,
+    }
+}
+
+fn step_mut<'j>(value: &'j mut Json, key: &str) -> Option<&'j mut Json> {
+    match value {
+        Json::Object(fields) => fields.get_mut(key),
+        Json::Array(items) => {
+            let at = position(key, items.len())?;
+            items.get_mut(at)
+        }
+        _ => None,
+    }
+}
+
+fn lookup<'j>(document: &'j Json, path: &str) -> Option<&'j Json> {
+    parts(path).iter().try_fold(document, |value, key| step(value, key))
+}
+
+/// The container that a path's last part is in, and that part.
+fn container<'j>(
+    document: &'j mut Json,
+    path: &str,
+    operation: &'static str,
+) -> Result<(&'j mut Json, String), JsonPatchError> {
+    let missing = || JsonPatchError::MissingPath { operation, path: path.to_owned() };
+    let mut parts = parts(path);
+    let last = parts.pop().ok_or_else(missing)?;
+    let container = parts.iter().try_fold(document, |value, key| step_mut(value, key)).ok_or_else(missing)?;
+    if container.is_object() || container.is_array() { Ok((container, last)) } else { Err(missing()) }
+}
+
+fn add(document: &mut Json, path: &str, value: Json, operation: &'static str) -> Result<(), JsonPatchError> {
+    if path.is_empty() {
+        *document = value;
+        return Ok(());
+    }
+    match container(document, path, operation)? {
+        (Json::Object(fields), key) => {
+            fields.insert(key, value);
+        }
+        (Json::Array(items), key) => {
+            // Counted from the end, -1 is the place after the last element.
+            let at = if key == "-" { Some(items.len()) } else { position(&key, items.len() + 1) };
+            let Some(at) = at.filter(|&at| at <= items.len()) else {
+                return Err(JsonPatchError::BadIndex { operation, path: path.to_owned(), key });
+            };
+            items.insert(at, value);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn existing<'j>(
+    document: &'j mut Json,
+    path: &str,
+    operation: &'static str,
+) -> Result<&'j mut Json, JsonPatchError> {
+    if path.is_empty() {
+        return Ok(document);
+    }
+    let (container, key) = container(document, path, operation)?;
+    step_mut(container, &key).ok_or_else(|| JsonPatchError::MissingKey { operation, path: path.to_owned() })
+}
+
+fn remove(document: &mut Json, path: &str, operation: &'static str) -> Result<Json, JsonPatchError> {
+    let missing = |key: String| JsonPatchError::MissingRemove { path: path.to_owned(), key };
+    match container(document, path, operation)? {
+        (Json::Object(fields), key) => fields.remove(&key).ok_or_else(|| missing(key)),
+        (Json::Array(items), key) => match position(&key, items.len()).filter(|&at| at < items.len()) {
+            Some(at) => Ok(items.remove(at)),
+            None => Err(missing(key)),
+        },
+        _ => Err(missing(String::new())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn applied(patch: &str) -> Result<Json, String> {
+        let mut document = json!({"a": {"b": [1, 2, 3]}, "c/d": 1});
+        JsonPatch::parse(patch, &Limits::DEFAULT)
+            .and_then(|patch| patch.apply(&mut document))
+            .map(|()| document)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn operations_apply_in_order() {
+        let patch = "- {op: add, path: /a/b/-, value: 4}\n- {op: add, path: /a/b/0, value: 0}\n- {op: remove, path: /a/b/-1}\n\
+                     - {op: replace, path: /c~1d, value: yes}\n- {op: copy, from: /a/b, path: /e}\n- {op: move, from: /e/0, path: /f}\n\
+                     - {op: test, path: /f, value: 0}\n- {op: add, path: /a/b/-1, value: 9}\n";
+        assert_eq!(applied(patch), Ok(json!({"a": {"b": [0, 1, 2, 3, 9]}, "c/d": true, "e": [1, 2, 3], "f": 0})));
+    }
+
+    #[test]
+    fn what_does_not_apply_is_an_error() {
+        for (patch, error) in [
+            ("[{op: remove, path: /x}]", "error in remove for path: '/x': unable to remove nonexistent key: x: missing value"),
+            ("[{op: add, path: /x/y, value: 1}]", "add operation does not apply: doc is missing path: \"/x/y\": missing value"),
+            ("[{op: replace, path: /x, value: 1}]", "replace operation does not apply: doc is missing key: /x: missing value"),
+            ("[{op: test, path: /a, value: 1}]", "testing value /a failed: test failed"),
+            ("[{op: add, path: /a/b/9, value: 1}]", "add operation for path \"/a/b/9\": invalid array index \"9\""),
+            ("[{op: frob, path: /a}]", "Unexpected kind: frob"),
+            ("[{op: add}]", "operation 0: path is missing"),
+            ("foo", "json: cannot unmarshal string into Go value of type jsonpatch.Patch"),
+        ] {
+            assert_eq!(applied(patch), Err(error.to_owned()), "{patch}");
+        }
+    }
+}

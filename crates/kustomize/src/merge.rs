@@ -1,0 +1,295 @@
+//! Strategic merge: a patch document onto a resource, with the quirks of kustomize's walker.
+//!
+//! New list elements go to the front; a list without a merge key is replaced; null deletes. `$retainKeys`, `$setElementOrder` and
+//! `$deleteFromPrimitiveList` are ordinary fields here as there. It does not look up targets or guard identity.
+
+use std::collections::{HashMap, HashSet};
+
+use sluice_yaml::{Entry, Mapping, Node, Value};
+use thiserror::Error;
+
+use crate::schema::{Type, type_of};
+
+const DIRECTIVE: &str = "$patch";
+
+/// Why a patch does not fit.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) enum MergeError {
+    #[error("unknown patch strategy '{0}'")]
+    UnknownStrategy(String),
+    #[error("wrong node kind: expected {expected} but got {found} (patch line {line})")]
+    WrongKind { expected: &'static str, found: &'static str, line: u32 },
+}
+
+enum Directive {
+    Merge,
+    Replace,
+    Delete,
+}
+
+/// Merges a patch into a resource; `None` if nothing is left of it.
+pub(crate) fn strategic_merge(target: Node, patch: Node) -> Result<Option<Node>, MergeError> {
+    merge(target, patch, None)
+}
+
+/// The type of a node: what its parent says, or what it says itself if it is an object.
+fn typed(kind: Option<Type>, node: &Node) -> Option<Type> {
+    kind.or_else(|| {
+        let text = |field| node.get(field).filter(|value| !value.is_null()).and_then(Node::text);
+        type_of(text("apiVersion")?, text("kind")?)
+    })
+}
+
+/// Both sides are present; the patch may be null.
+fn merge(dest: Node, mut patch: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError> {
+    if dest.is_null() {
+        return adopt(patch, kind);
+    }
+    if patch.is_null() {
+        return Ok(None);
+    }
+    let kind = typed(kind, &dest).or_else(|| typed(None, &patch));
+    let wrong = MergeError::WrongKind {
+        expected: dest.kind_name(),
+        found: patch.kind_name(),
+        line: patch.position.line,
+    };
+    match (dest.value, &mut patch.value) {
+        (Value::Scalar(_), Value::Scalar(_)) => Ok(Some(patch)),
+        (Value::Mapping(fields), Value::Mapping(changes)) => match take_directive(changes)? {
+            Directive::Delete => Ok(None),
+            Directive::Replace => adopt(patch, kind),
+            Directive::Merge => {
+                let Value::Mapping(changes) = patch.value else { return Ok(None) };
+                let merged = merge_fields(fields, changes, kind)?;
+                Ok(Some(Node { value: Value::Mapping(merged), position: dest.position }))
+            }
+        },
+        (Value::Sequence(items), Value::Sequence(changes)) => {
+            let Some(Type::Keyed(..) | Type::Set) = kind else { return Ok(Some(patch)) };
+            match take_list_directive(changes)? {
+                Directive::Delete => Ok(None),
+                Directive::Replace => adopt(patch, kind),
+                Directive::Merge => {
+                    let items = merge_lists(items, std::mem::take(changes), kind)?;
+                    Ok(Some(Node { value: Value::Sequence(items), position: dest.position }))
+                }
+            }
+        }
+        _ => Err(wrong),
+    }
+}
+
+fn merge_fields(fields: Mapping, changes: Mapping, kind: Option<Type>) -> Result<Mapping, MergeError> {
+    let mut changes: HashMap<String, Entry> =
+        changes.into_entries().into_iter().map(|entry| (entry.key.text.clone(), entry)).collect();
+    let mut merged = Vec::with_capacity(fields.len() + changes.len());
+    for Entry { key, value } in fields.into_entries() {
+        let below = kind.and_then(|kind| kind.field(&key.text));
+        let value = match changes.remove(&key.text) {
+            Some(change) => merge(value, change.value, below)?,
+            None => untouched(value, below)?,
+        };
+        merged.extend(value.map(|value| Entry { key, value }));
+    }
+    // The order of fields is not visible in the output, but must not depend on the hash map.
+    let mut added: Vec<Entry> = changes.into_values().collect();
+    added.sort_unstable_by(|left, right| left.key.text.cmp(&right.key.text));
+    for Entry { key, value } in added {
+        let below = kind.and_then(|kind| kind.field(&key.text));
+        merged.extend(adopt(value, below)?.map(|value| Entry { key, value }));
+    }
+    Ok(Mapping::from_distinct(merged))
+}
+
+/// A part of the resource that the patch does not mention. The walk still visits it: a field without any value is dropped
+/// (one that spells its null out stays), and repeated elements of keyed lists are joined.
+fn untouched(node: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError> {
+    if node.is_null() {
+        return Ok(node.text().is_some_and(|text| !text.is_empty()).then_some(node));
+    }
+    let kind = typed(kind, &node);
+    let position = node.position;
+    let value = match node.value {
+        Value::Mapping(fields) => Value::Mapping(merge_fields(fields, Mapping::default(), kind)?),
+        Value::Sequence(items) if matches!(kind, Some(Type::Keyed(..) | Type::Set)) => {
+            Value::Sequence(merge_lists(items, Vec::new(), kind)?)
+        }
+        value => value,
+    };
+    Ok(Some(Node { value, position }))
+}
+
+/// A part of the patch that the resource lacks: nulls and deletions vanish, directives are obeyed or removed.
+fn adopt(mut node: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError> {
+    if node.is_null() {
+        return Ok(None);
+    }
+    let kind = typed(kind, &node);
+    match &mut node.value {
+        Value::Scalar(_) => {}
+        Value::Mapping(fields) => {
+            if matches!(take_directive(fields)?, Directive::Delete) {
+                return Ok(None);
+            }
+            *fields = merge_fields(Mapping::default(), std::mem::take(fields), kind)?;
+        }
+        Value::Sequence(items) => {
+            if matches!(kind, Some(Type::Keyed(..) | Type::Set)) {
+                if matches!(take_list_directive(items)?, Directive::Delete) {
+                    return Ok(None);
+                }
+                *items = merge_lists(Vec::new(), std::mem::take(items), kind)?;
+            }
+        }
+    }
+    Ok(Some(node))
+}
+
+fn take_directive(fields: &mut Mapping) -> Result<Directive, MergeError> {
+    let Some(word) = fields.get(DIRECTIVE) else { return Ok(Directive::Merge) };
+    let directive = parse_directive(word)?;
+    fields.remove(DIRECTIVE);
+    Ok(directive)
+}
+
+/// A directive for a whole list is an element with nothing else in it.
+fn take_list_directive(items: &mut Vec<Node>) -> Result<Directive, MergeError> {
+    let only = |item: &Node| item.as_mapping().is_some_and(|fields| fields.len() == 1 && fields.get(DIRECTIVE).is_some());
+    let Some(index) = items.iter().position(only) else { return Ok(Directive::Merge) };
+    let directive = items[index].get(DIRECTIVE).map_or(Ok(Directive::Merge), parse_directive)?;
+    items.remove(index);
+    Ok(directive)
+}
+
+fn parse_directive(word: &Node) -> Result<Directive, MergeError> {
+    match word.text() {
+        Some("delete") => Ok(Directive::Delete),
+        Some("replace") => Ok(Directive::Replace),
+        Some("merge") => Ok(Directive::Merge),
+        other => Err(MergeError::UnknownStrategy(other.unwrap_or_default().to_owned())),
+    }
+}
+
+fn merge_lists(dest: Vec<Node>, patch: Vec<Node>, kind: Option<Type>) -> Result<Vec<Node>, MergeError> {
+    match kind {
+        Some(Type::Keyed([key], element)) => merge_keyed(dest, patch, key, *element),
+        Some(Type::Keyed(keys, element)) => merge_multi_keyed(dest, patch, keys, *element),
+        _ => Ok(merge_set(dest, patch)),
+    }
+}
+
+/// Scalars: those of the patch first, each once.
+fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Vec<Node> {
+    let mut seen = HashSet::new();
+    patch
+        .into_iter()
+        .chain(dest)
+        .filter(|item| item.text().is_none_or(|text| seen.insert(text.to_owned())))
+        .collect()
+}
+
+fn key_text(item: &Node, key: &str) -> Option<String> {
+    item.get(key).filter(|value| !value.is_null_or_empty()).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// One key: elements that the patch names come first and in its order, the rest of the resource's follow.
+fn merge_keyed(dest: Vec<Node>, patch: Vec<Node>, key: &str, element: Type) -> Result<Vec<Node>, MergeError> {
+    let mut changes: Vec<(Option<String>, Node)> = patch.into_iter().map(|item| (key_text(&item, key), item)).collect();
+    // The first change of a name counts, as does the first element.
+    let mut seen = HashSet::new();
+    changes.retain(|(name, _)| name.as_ref().is_none_or(|name| seen.insert(name.clone())));
+    // Of elements that share a name the last one stands, in the place of the first and without what a patch did to that.
+    let mut elements: HashMap<String, (Node, Option<Node>)> = HashMap::new();
+    let mut rest: Vec<Node> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for item in dest {
+        let Some(name) = key_text(&item, key) else {
+            rest.push(item);
+            continue;
+        };
+        if seen.contains(&name) {
+            match elements.get_mut(&name) {
+                Some((_, last)) => *last = Some(item),
+                None => drop(elements.insert(name, (item, None))),
+            }
+        } else if let Some(&place) = places.get(&name) {
+            rest[place] = item;
+        } else {
+            places.insert(name, rest.len());
+            rest.push(item);
+        }
+    }
+    let mut merged = Vec::new();
+    for (name, change) in changes {
+        merged.extend(match name.and_then(|name| elements.remove(&name)) {
+            Some((_, Some(last))) => Some(last),
+            Some((first, None)) => merge_element(Some(first), change, element)?,
+            None => merge_element(None, change, element)?,
+        });
+    }
+    for item in rest {
+        merged.extend(untouched(item, Some(element))?);
+    }
+    merged.retain(|item| !item.as_mapping().is_some_and(Mapping::is_empty));
+    Ok(merged)
+}
+
+fn merge_element(existing: Option<Node>, mut change: Node, element: Type) -> Result<Option<Node>, MergeError> {
+    let Some(existing) = existing else { return adopt(change, Some(element)) };
+    // `$patch: replace` on an element does nothing: the walker computes the replacement and then puts the old element back.
+    if let Some(fields) = change.as_mapping_mut()
+        && fields.get(DIRECTIVE).and_then(Node::text) == Some("replace")
+    {
+        return untouched(existing, Some(element));
+    }
+    merge(existing, change, Some(element))
+}
+
+/// Several keys (ports): new elements first, then the resource's in their order. A key that one side lacks matches any value.
+fn merge_multi_keyed(
+    dest: Vec<Node>,
+    patch: Vec<Node>,
+    keys: &[&str],
+    element: Type,
+) -> Result<Vec<Node>, MergeError> {
+    let values = |item: &Node| -> Vec<Option<String>> { keys.iter().map(|key| key_text(item, key)).collect() };
+    let mut by_first: HashMap<Option<String>, Vec<usize>> = HashMap::new();
+    let mut slots: Vec<Option<Node>> = Vec::with_capacity(dest.len());
+    for item in dest {
+        by_first.entry(key_text(&item, keys[0])).or_default().push(slots.len());
+        slots.push(Some(item));
+    }
+    let mut touched = HashSet::new();
+    let mut added = Vec::new();
+    for change in patch {
+        let wanted = values(&change);
+        let found = wanted[0].as_ref().and_then(|_| {
+            by_first.get(&wanted[0])?.iter().copied().find(|&slot| {
+                slots[slot].as_ref().is_some_and(|item| {
+                    values(item).iter().zip(&wanted).all(|(have, want)| have == want || have.is_none() || want.is_none())
+                })
+            })
+        });
+        match found {
+            Some(slot) => {
+                touched.insert(slot);
+                let existing = slots[slot].take();
+                slots[slot] = merge_element(existing, change, element)?;
+            }
+            None => added.extend(adopt(change, Some(element))?),
+        }
+    }
+    for (slot, item) in slots.into_iter().enumerate() {
+        match item {
+            Some(item) if touched.contains(&slot) => added.push(item),
+            Some(item) => added.extend(untouched(item, Some(element))?),
+            None => {}
+        }
+    }
+    added.retain(|item| !item.as_mapping().is_some_and(Mapping::is_empty));
+    Ok(added)
+}
+
+#[cfg(test)]
+mod tests;

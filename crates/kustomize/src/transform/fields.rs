@@ -1,0 +1,115 @@
+//! Labels, annotations, replica counts and added values: plain writes to fields that a table names.
+
+use std::collections::BTreeMap;
+
+use sluice_yaml::{Node, Scalar, Tag};
+
+use super::{Transform, TransformError};
+use crate::fieldspec::{Create, FieldSpec, expect_scalar, set_entry, split_path};
+use crate::kustomization::{Replica, Selector};
+use crate::resmap::ResMap;
+use crate::selector::Matcher;
+
+/// Adds entries to maps: labels and annotations.
+#[derive(Debug)]
+pub(crate) struct AddEntries {
+    pub(crate) pairs: BTreeMap<String, String>,
+    pub(crate) specs: Vec<FieldSpec>,
+}
+
+impl Transform for AddEntries {
+    fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError> {
+        if self.pairs.is_empty() {
+            return Ok(());
+        }
+        resources.edit_all(|resource| {
+            for spec in &self.specs {
+                spec.visit(&mut resource.node, &resource.id, Create::Mapping, &mut |field| {
+                    self.pairs.iter().try_for_each(|(key, value)| set_entry(field, key, value))
+                })?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Sets the number of replicas of the workloads that have or had a name.
+#[derive(Debug)]
+pub(crate) struct ReplicaCount {
+    pub(crate) replica: Replica,
+    pub(crate) specs: Vec<FieldSpec>,
+}
+
+impl Transform for ReplicaCount {
+    fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError> {
+        let mut found = false;
+        for index in 0..resources.len() {
+            let resource = resources.get(index);
+            let named = resource.id.name == self.replica.name
+                || resource.past.iter().any(|past| past.name == self.replica.name);
+            if !named {
+                continue;
+            }
+            let keys = resource.keys();
+            for spec in &self.specs {
+                if !keys.iter().any(|key| key.name == self.replica.name && key.gvk.is_selected_by(&spec.gvk)) {
+                    continue;
+                }
+                found = true;
+                resources.edit(index, |resource| {
+                    spec.visit(&mut resource.node, &resource.id, Create::Scalar, &mut |field| {
+                        expect_scalar(field)?;
+                        field.value = Node::from(Scalar::new(Tag::Int, self.replica.count.to_string())).value;
+                        Ok(())
+                    })
+                })?;
+            }
+        }
+        if found {
+            return Ok(());
+        }
+        let kinds: Vec<String> = self.specs.iter().map(|spec| spec.gvk.to_string()).collect();
+        Err(TransformError::NoReplicaTarget { name: self.replica.name.clone(), kinds: kinds.join(" ") })
+    }
+}
+
+/// Adds a value to fields, or a part to paths in fields.
+#[derive(Debug)]
+pub(crate) struct ValueAdd {
+    pub(crate) value: String,
+    pub(crate) targets: Vec<(Selector, String, i64)>,
+}
+
+impl Transform for ValueAdd {
+    fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError> {
+        for (selector, field_path, position) in &self.targets {
+            let matcher = Matcher::new(selector)?;
+            let spec = FieldSpec::new(crate::id::Gvk::default(), field_path, true);
+            for index in 0..resources.len() {
+                if !matcher.resource(resources.get(index)) {
+                    continue;
+                }
+                resources.edit(index, |resource| {
+                    spec.visit(&mut resource.node, &resource.id, Create::Scalar, &mut |field| {
+                        expect_scalar(field)?;
+                        let text = insert_part(field.text().unwrap_or_default(), &self.value, *position);
+                        field.value = Node::string(text).value;
+                        Ok(())
+                    })
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Position 0 replaces the text; 1 puts the value in front of a path's parts, and so on.
+fn insert_part(text: &str, value: &str, position: i64) -> String {
+    let Ok(position) = usize::try_from(position) else { return value.to_owned() };
+    if position == 0 {
+        return value.to_owned();
+    }
+    let mut parts = split_path(text, '/');
+    parts.insert((position - 1).min(parts.len()), value.to_owned());
+    parts.join("/")
+}

@@ -1,0 +1,182 @@
+//! `replacements`: values copied from one resource's field into fields of others.
+
+use sluice_yaml::{Node, Scalar, Tag, Value};
+
+use super::{Transform, TransformError};
+use crate::fieldpath::{for_each, lookup, split_field_path};
+use crate::id::{Gvk, ResId};
+use crate::kustomization::{FieldOptions, Replacement, ReplacementSource, ReplacementTarget};
+use crate::resmap::ResMap;
+use crate::resource::Resource;
+use crate::selector::Matcher;
+
+const DEFAULT_PATH: &str = "metadata.name";
+
+/// All replacements of a layer.
+#[derive(Debug)]
+pub(crate) struct Replacements(pub(crate) Vec<Replacement>);
+
+impl Transform for Replacements {
+    fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError> {
+        for replacement in &self.0 {
+            let text = TransformError::Replacement;
+            let targets = replacement.targets.as_deref();
+            let (Some(targets), true) = (targets, replacement.value.is_some() || replacement.source.is_some()) else {
+                return Err(text("replacements must specify a source and at least one target".to_owned()));
+            };
+            let value = match (&replacement.source, &replacement.value) {
+                (Some(_), Some(_)) => {
+                    return Err(text("value and resource selectors are mutually exclusive".to_owned()));
+                }
+                (Some(source), None) => source_value(resources, source).map_err(text)?,
+                (None, value) => Scalar::plain(value.clone().unwrap_or_default()).into(),
+            };
+            for target in targets {
+                replace(resources, &value, target)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn source_value(resources: &ResMap, source: &ReplacementSource) -> Result<Node, String> {
+    let label = || {
+        let path = if source.field_path.is_empty() { String::new() } else { format!(":{}", source.field_path) };
+        format!("{}{path}", source.id)
+    };
+    let mut found = resources.iter().filter(|resource| is_selected(resource, &source.id));
+    let resource = found.next().ok_or_else(|| format!("nothing selected by {}", label()))?;
+    if found.next().is_some() {
+        return Err(format!("multiple matches for selector {}", label()));
+    }
+    let path = if source.field_path.is_empty() { DEFAULT_PATH } else { &source.field_path };
+    let value = lookup(&resource.node, &split_field_path(path))
+        .filter(|value| !value.is_null_or_empty())
+        .ok_or_else(|| format!("fieldPath `{path}` is missing for replacement source {}", source.id))?;
+    refine(value, &source.options)
+}
+
+/// Whether a present or past id has all that the source names.
+fn is_selected(resource: &Resource, wanted: &ResId) -> bool {
+    let matches = |gvk: &Gvk, name: &str, namespace: &str| {
+        let wanted_namespace = if wanted.namespace.is_empty() { "default" } else { &wanted.namespace };
+        (wanted.name.is_empty() || wanted.name == name)
+            && (wanted.namespace.is_empty() || wanted_namespace == namespace)
+            && gvk.is_selected_by(&wanted.gvk)
+    };
+    matches(&resource.id.gvk, &resource.id.name, resource.id.effective_namespace())
+        || resource.past.iter().any(|past| matches(&resource.past_gvk(past), &past.name, &past.namespace))
+}
+
+fn refine(value: &Node, options: &FieldOptions) -> Result<Node, String> {
+    if options.delimiter.is_empty() {
+        return Ok(value.clone());
+    }
+    let Some(scalar) = value.as_scalar() else {
+        return Err("delimiter option can only be used with scalar nodes".to_owned());
+    };
+    let parts: Vec<&str> = scalar.text.split(options.delimiter.as_str()).collect();
+    let part = usize::try_from(options.index).ok().and_then(|index| parts.get(index)).ok_or_else(|| {
+        format!("options.index {} is out of bounds for value {}", options.index, scalar.text)
+    })?;
+    Ok(with_text(scalar, part).into())
+}
+
+/// The scalar with another text; its type stays if the new text can have it.
+fn with_text(scalar: &Scalar, text: &str) -> Scalar {
+    if scalar.tag == Tag::Str { Scalar::new(Tag::Str, text) } else { Scalar::plain(text) }
+}
+
+fn replace(resources: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result<(), TransformError> {
+    let Some(select) = &target.select else {
+        return Err(TransformError::Replacement("target must specify resources to select".to_owned()));
+    };
+    let select = Matcher::new(select)?;
+    let reject = target.reject.iter().map(Matcher::new).collect::<Result<Vec<_>, _>>()?;
+    let default = [DEFAULT_PATH.to_owned()];
+    let paths = if target.field_paths.is_empty() { &default } else { target.field_paths.as_slice() };
+    for index in 0..resources.len() {
+        let resource = resources.get(index);
+        let any_id = |matcher: &Matcher| {
+            matcher.id(&resource.id.gvk, &resource.id.name, &resource.id.namespace)
+                || resource.past.iter().any(|past| matcher.id(&resource.past_gvk(past), &past.name, &past.namespace))
+        };
+        let rejected = |matcher: &Matcher| {
+            (matcher.by_metadata() && matcher.metadata(resource)) || (matcher.by_id && any_id(matcher))
+        };
+        if !select.metadata(resource) || !any_id(&select) || reject.iter().any(rejected) {
+            continue;
+        }
+        resources
+            .edit(index, |resource| {
+                paths.iter().try_for_each(|path| set(&mut resource.node, path, value, &target.options))
+            })
+            .map_err(TransformError::Replacement)?;
+    }
+    Ok(())
+}
+
+fn set(node: &mut Node, path: &str, value: &Node, options: &FieldOptions) -> Result<(), String> {
+    let parts = split_field_path(path);
+    if let Some(result) = set_structured(node, &parts, value) {
+        return result;
+    }
+    let create = options.create.then_some(value);
+    let verb = if options.create { "find or create" } else { "find" };
+    let missing = format!("unable to {verb} field {path:?} in replacement target");
+    let count = for_each(node, &parts, create, &mut |field| set_field(field, value, options))
+        .map_err(|problem| if problem.starts_with("delimiter") { problem } else { format!("{missing}: {problem}") })?;
+    if count == 0 { Err(missing) } else { Ok(()) }
+}
+
+fn set_field(field: &mut Node, value: &Node, options: &FieldOptions) -> Result<(), String> {
+    let mut value = value.clone();
+    if !options.delimiter.is_empty() {
+        let Some(old) = field.as_scalar() else {
+            return Err("delimiter option can only be used with scalar nodes".to_owned());
+        };
+        let new = value.text().unwrap_or_default();
+        let mut parts: Vec<&str> = old.text.split(options.delimiter.as_str()).collect();
+        match usize::try_from(options.index) {
+            Err(_) => parts.insert(0, new),
+            Ok(index) if index >= parts.len() => parts.push(new),
+            Ok(index) => parts[index] = new,
+        }
+        value = Node::string(parts.join(&options.delimiter));
+    }
+    match (&mut field.value, value.value) {
+        (Value::Scalar(old), Value::Scalar(new)) => *old = with_text(old, &new.text),
+        (slot, new) => *slot = new,
+    }
+    Ok(())
+}
+
+/// A path may go on inside a JSON text that a field holds. `None` if it does not.
+fn set_structured(node: &mut Node, parts: &[String], value: &Node) -> Option<Result<(), String>> {
+    let at = (1..parts.len()).find(|&at| lookup(node, &parts[..at]).is_some_and(|field| field.as_scalar().is_some()))?;
+    let text = lookup(node, &parts[..at])?.text()?.to_owned();
+    let mut inner = sluice_yaml::read_documents(text.as_bytes(), &sluice_yaml::Limits::DEFAULT).ok()?.pop()?;
+    let set_text = &mut |field: &mut Node| {
+        match (&mut field.value, &value.value) {
+            (Value::Scalar(old), Value::Scalar(new)) => *old = with_text(old, &new.text),
+            (slot, new) => *slot = new.clone(),
+        }
+        Ok(())
+    };
+    if for_each(&mut inner, &parts[at..], None, set_text).ok()? == 0 {
+        return None;
+    }
+    let first = text.trim_start().chars().next()?;
+    if !matches!(first, '{' | '[') {
+        let path = parts.join(".");
+        return Some(Err(format!("replacing inside of a YAML text is not supported (field path {path:?})")));
+    }
+    let json = inner.to_json().ok()?;
+    let pretty = text.contains('\n') && text.contains("  ");
+    let new = if pretty { serde_json::to_string_pretty(&json) } else { serde_json::to_string(&json) }.ok()?;
+    let set = for_each(node, &parts[..at], None, &mut |field| {
+        field.value = Node::string(&new).value;
+        Ok(())
+    });
+    Some(set.map(drop))
+}

@@ -1,0 +1,183 @@
+//! `vars`: `$(NAME)` in the fields of a table is replaced by the value of another resource's field. Deprecated, but in use.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sluice_yaml::{Node, Scalar, Tag, Value};
+
+use crate::config::Config;
+use crate::fieldpath::{lookup, split_field_path, split_indices};
+use crate::fieldspec::{Create, FieldError};
+use crate::kustomization::Var;
+use crate::resmap::ResMap;
+
+/// Marks the resources that new variables take their value from and adds the variables to those that are known.
+pub(crate) fn add_vars(known: &mut Vec<Var>, new: &[Var], resources: &mut ResMap) -> Result<(), String> {
+    for var in new {
+        let any_namespace = var.object.namespace.is_empty() && !var.object.gvk.is_cluster_scoped();
+        let wanted = var.object.key();
+        let found: Vec<usize> = (0..resources.len())
+            .filter(|&index| {
+                resources.get(index).keys().iter().any(|key| {
+                    key.gvk == wanted.gvk
+                        && key.name == wanted.name
+                        && (any_namespace || key.namespace == wanted.namespace)
+                })
+            })
+            .collect();
+        match found.as_slice() {
+            [] => {}
+            [one] => resources.edit(*one, |resource| resource.var_names.push(var.name.clone())),
+            _ => {
+                return Err(format!(
+                    "found {} resId matches for var {} (unable to disambiguate)",
+                    found.len(),
+                    var.name
+                ));
+            }
+        }
+        if known.iter().any(|have| have.name == var.name) {
+            return Err(format!("var '{}' already encountered", var.name));
+        }
+        known.push(var.clone());
+    }
+    Ok(())
+}
+
+/// Adds the variables of a base.
+pub(crate) fn merge_vars(known: &mut Vec<Var>, other: Vec<Var>) -> Result<(), String> {
+    for var in other {
+        if let Some(have) = known.iter().find(|have| have.name == var.name) {
+            return Err(format!("var '{}' already encountered", have.name));
+        }
+        known.push(var);
+    }
+    Ok(())
+}
+
+/// Components work on what is there, whose variables they hand back: those that are equal are one.
+pub(crate) fn resolve(vars: &[Var], resources: &mut ResMap, config: &Config) -> Result<Vec<String>, String> {
+    let mut values: BTreeMap<&str, Scalar> = BTreeMap::new();
+    for var in vars {
+        let resource = resources.iter().find(|resource| resource.var_names.contains(&var.name)).ok_or_else(|| {
+            format!(
+                "var '{{{} {} {{{}}}}}' cannot be mapped to a field in the set of known resources",
+                var.name, var.object, var.field_path
+            )
+        })?;
+        let path = split_indices(split_field_path(&var.field_path));
+        let value = lookup(&resource.node, &path).ok_or_else(|| {
+            format!("field specified in var '{} {}' not found in corresponding resource", var.name, var.field_path)
+        })?;
+        // A map or list cannot be put into a text; the variable then stays as it is.
+        if let Some(scalar) = value.as_scalar() {
+            values.insert(&var.name, scalar.clone());
+        }
+    }
+    if vars.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut used: BTreeSet<String> = BTreeSet::new();
+    resources
+        .edit_all(|resource| {
+            for spec in &config.var_reference {
+                spec.visit(&mut resource.node, &resource.id, Create::Never, &mut |field| {
+                    expand_field(field, &values, &mut used)
+                })?;
+            }
+            Ok::<(), FieldError>(())
+        })
+        .map_err(|error| error.to_string())?;
+    Ok(vars.iter().map(|var| var.name.clone()).filter(|name| !used.contains(name)).collect())
+}
+
+fn expand_field(
+    field: &mut Node,
+    values: &BTreeMap<&str, Scalar>,
+    used: &mut BTreeSet<String>,
+) -> Result<(), String> {
+    match &mut field.value {
+        Value::Scalar(scalar) if scalar.tag == Tag::Str => *scalar = expand(&scalar.text, values, used),
+        Value::Scalar(_) => {}
+        Value::Mapping(mapping) => {
+            for value in mapping.values_mut() {
+                if let Value::Scalar(scalar) = &mut value.value
+                    && scalar.tag == Tag::Str
+                {
+                    *scalar = expand(&scalar.text, values, used);
+                }
+            }
+        }
+        Value::Sequence(items) => {
+            for item in items {
+                match &mut item.value {
+                    Value::Scalar(scalar) if scalar.tag == Tag::Str => *scalar = expand(&scalar.text, values, used),
+                    _ => return Err("invalid value type expect a string".to_owned()),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Replaces `$(NAME)`; `$$` is a dollar sign; a text that is one variable takes the value's type.
+fn expand(text: &str, values: &BTreeMap<&str, Scalar>, used: &mut BTreeSet<String>) -> Scalar {
+    let mut result = String::new();
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        let (before, after) = (&rest[..dollar], &rest[dollar + 1..]);
+        result.push_str(before);
+        if after.is_empty() {
+            result.push('$');
+            rest = after;
+        } else if let Some(after) = after.strip_prefix('$') {
+            result.push('$');
+            rest = after;
+        } else if let Some((name, tail)) = after.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
+            match values.get(name) {
+                Some(value) => {
+                    used.insert(name.to_owned());
+                    if text.len() == name.len() + 3 {
+                        return value.clone();
+                    }
+                    result.push_str(&value.text);
+                }
+                None => {
+                    result.push_str("$(");
+                    result.push_str(name);
+                    result.push(')');
+                }
+            }
+            rest = tail;
+        } else {
+            result.push('$');
+            let first = after.chars().next().map_or(0, char::len_utf8);
+            result.push_str(&after[..first]);
+            rest = &after[first..];
+        }
+    }
+    result.push_str(rest);
+    Scalar::new(Tag::Str, result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_expand_and_dollars_escape() {
+        let values = BTreeMap::from([("A", Scalar::new(Tag::Str, "x")), ("N", Scalar::plain("5"))]);
+        let mut used = BTreeSet::new();
+        for (text, expected) in [
+            ("$(A)-$(A)", "x-x"),
+            ("$$(A)", "$(A)"),
+            ("$$$(A)", "$x"),
+            ("$(UNKNOWN) $", "$(UNKNOWN) $"),
+            ("$A $(A", "$A $(A"),
+            ("port-$(N)", "port-5"),
+        ] {
+            assert_eq!(expand(text, &values, &mut used), Scalar::new(Tag::Str, expected), "{text}");
+        }
+        assert_eq!(expand("$(N)", &values, &mut used), Scalar::plain("5"));
+        assert_eq!(used.len(), 2);
+    }
+}

@@ -1,0 +1,23 @@
+//! The event server: takes the events that the other controllers POST, drops duplicates, and has the matching Alerts
+//! delivered through their Providers.
+//!
+//! It does not reconcile Alerts or Providers, and it does not retry a delivery that failed: the failure becomes a
+//! Kubernetes event on the Alert.
+
+pub mod cleanup;
+pub mod decode;
+pub mod dedupe;
+mod dispatch;
+pub mod gating;
+mod go_regex;
+mod handler;
+pub mod limiter;
+pub mod matching;
+pub mod metadata;
+pub mod ports;
+mod prepare;
+mod select;
+mod sending;
+
+pub use dispatch::Ports;
+pub use handler::{EventServer, EventServerSettings};

@@ -1,0 +1,72 @@
+//! Whether an Alert wants an event: its sources, then its inclusion list, then its exclusion list.
+//!
+//! Pure. A source that selects by labels is answered with the labels to look for; the lookup is `select`'s.
+
+use std::collections::BTreeMap;
+
+use sluice_api::meta::{CrossNamespaceObjectReference, Event};
+use sluice_api::notification::{AlertSeverity, AlertSpec};
+
+use super::go_regex;
+use crate::labels::given;
+
+/// What a source says of an event before labels are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceMatch<'a> {
+    /// Not this source's event.
+    No,
+    /// This source's event.
+    Yes,
+    /// This source's event if the involved object exists and has these labels.
+    IfLabelled(&'a BTreeMap<String, String>),
+}
+
+/// Compares an event with one source of an Alert. The source's `apiVersion` is deliberately ignored.
+pub fn source_match<'a>(
+    source: &'a CrossNamespaceObjectReference,
+    alert_namespace: &str,
+    alert_severity: &AlertSeverity,
+    event: &Event,
+) -> SourceMatch<'a> {
+    let object = &event.involved_object;
+    let namespace = source.namespace.as_deref().filter(|namespace| !namespace.is_empty()).unwrap_or(alert_namespace);
+    let wanted = object.namespace == namespace
+        && object.kind == source.kind
+        && (*alert_severity == AlertSeverity::Info || alert_severity.as_str() == event.severity.as_str())
+        && (source.name == "*" || source.name == object.name);
+    match (wanted, given(&source.match_labels)) {
+        (false, _) => SourceMatch::No,
+        (true, None) => SourceMatch::Yes,
+        (true, Some(labels)) => SourceMatch::IfLabelled(labels),
+    }
+}
+
+/// What the two lists say of a message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MessageVerdict {
+    /// Whether the message is wanted.
+    pub passes: bool,
+    /// Text on each expression that is invalid; such an expression matches nothing.
+    pub invalid: Vec<String>,
+}
+
+/// Applies the inclusion list (one must match, if there is any), then the exclusion list (none may match).
+pub fn message_verdict(spec: &AlertSpec, message: &str) -> MessageVerdict {
+    let mut invalid = Vec::new();
+    let mut any_matches = |list: &[String]| {
+        // Evaluation stops at the first match, so later expressions are neither compiled nor reported.
+        list.iter().any(|expression| match go_regex::compile(expression) {
+            Ok(regex) => regex.is_match(message.as_bytes()),
+            Err(error) => {
+                invalid.push(format!("failed to compile regex {expression:?}: {error}"));
+                false
+            }
+        })
+    };
+    let included = spec.inclusion_list.is_empty() || any_matches(&spec.inclusion_list);
+    let passes = included && !any_matches(&spec.exclusion_list);
+    MessageVerdict { passes, invalid }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,74 @@
+use sluice_notify::SecretData;
+
+use super::*;
+use crate::cluster::ClusterError;
+use crate::receiver::token;
+
+fn token_failure(read: Result<SecretData, ClusterError>) -> Failure {
+    Failure::from(&ReconcileError::from(token("apps", "hook", read).unwrap_err()))
+}
+
+fn token_not_found(message: &str) -> Failure {
+    Failure {
+        reason: "TokenNotFound",
+        message: message.to_owned(),
+        event_reason: "Failed",
+        retry: Retry::Backoff,
+        path: PathChange::Clear,
+    }
+}
+
+#[test]
+fn a_missing_token_clears_the_path_and_is_retried() {
+    let missing = ClusterError::Find("secrets \"hook\" not found".to_owned());
+    assert_eq!(
+        token_failure(Err(missing)),
+        token_not_found("unable to read token from secret 'apps/hook' error: secrets \"hook\" not found")
+    );
+    assert_eq!(
+        token_failure(Ok(SecretData::default())),
+        token_not_found("invalid 'apps/hook' secret data: required fields 'token'")
+    );
+}
+
+#[test]
+fn a_broken_spec_keeps_the_path_and_waits_for_a_change() {
+    let terminal = |reason, text: &str| Failure {
+        reason,
+        message: format!("Reconciliation failed terminally due to configuration error: {text}"),
+        event_reason: reason,
+        retry: Retry::OnChange,
+        path: PathChange::Keep,
+    };
+    let table = [
+        (
+            ValidateError::CompileResourceFilter,
+            terminal("InvalidCELExpression", "invalid resourceFilter expression: filters are not supported yet"),
+        ),
+        (ValidateError::CombineFields("rule"), terminal("ValidationFailed", "rule")),
+        (
+            ValidateError::SelectType,
+            terminal("ValidationFailed", "receivers of type 'generic-oidc' are not supported yet"),
+        ),
+    ];
+    for (error, expected) in table {
+        assert_eq!(Failure::from(&ReconcileError::from(error)), expected);
+    }
+}
+
+#[test]
+fn success_names_the_path_and_the_next_run() {
+    let expected = Success {
+        message: "Receiver initialized for path: /hook/ab".to_owned(),
+        event_message: "Reconciliation finished, next run in 10m0s".to_owned(),
+    };
+    assert_eq!(Success::new("/hook/ab", GoDuration::from_secs(600)), expected);
+}
+
+#[test]
+fn the_token_is_taken_as_stored_and_may_be_empty() {
+    for value in ["t\n", ""] {
+        let data: SecretData = [("token", value)].into_iter().collect();
+        assert_eq!(token("apps", "hook", Ok(data)).unwrap(), value.as_bytes());
+    }
+}

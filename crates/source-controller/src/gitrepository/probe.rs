@@ -1,0 +1,73 @@
+//! Phase: which commit the reference is now, and whether the stored artifact already is of it.
+//!
+//! Deliberately fetches nothing: one listing of the references in question.
+
+use sluice_api::meta::Artifact;
+use sluice_api::source::GitRepository;
+use sluice_artifact::Revision;
+use sluice_git::{Reference, ReferenceError, ReferenceSpec, Remote, RemoteError, Resolved};
+
+/// Why there is no commit.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ProbeError {
+    /// `spec.ref` cannot name anything.
+    #[error("failed to checkout and determine revision")]
+    Reference(#[source] ReferenceError),
+    /// The remote has nothing at all.
+    #[error("git repository is empty")]
+    Empty,
+    /// The remote did not give what it was asked for.
+    #[error("failed to checkout and determine revision: unable to list remote for '{url}'")]
+    Remote {
+        /// Without credentials.
+        url: String,
+        #[source]
+        source: RemoteError,
+    },
+}
+
+/// What the remote says.
+#[derive(Debug)]
+pub(super) enum Probed {
+    /// The stored artifact is of this revision, and nothing of the spec that shapes it changed.
+    Unchanged(String),
+    /// Something has to be fetched.
+    Changed(Resolved),
+}
+
+/// Asks the remote.
+pub(super) async fn probe(remote: &Remote, object: &GitRepository, stored: Option<&Artifact>) -> Result<Probed, ProbeError> {
+    let reference = Reference::from_spec(&reference_of(object)).map_err(ProbeError::Reference)?;
+    let resolved = remote.resolve(&reference).await.map_err(|source| match source {
+        RemoteError::EmptyRepository => ProbeError::Empty,
+        source => ProbeError::Remote { url: sluice_http_client::mask_url_text(&object.spec.url), source },
+    })?;
+    let is_stored = |revision: &String| {
+        let stored = stored.and_then(|artifact| Revision::parse_recorded(&artifact.revision).ok());
+        stored.is_some_and(|stored| stored.to_string() == *revision)
+    };
+    match resolved.revision().filter(is_stored) {
+        Some(revision) if !content_settings_changed(object) => Ok(Probed::Unchanged(revision)),
+        _ => Ok(Probed::Changed(resolved)),
+    }
+}
+
+/// True when a part of the spec that shapes the artifact differs from what the artifact was made with.
+pub(super) fn content_settings_changed(object: &GitRepository) -> bool {
+    let status = object.status.clone().unwrap_or_default();
+    object.spec.ignore != status.observed_ignore
+        || object.spec.recurse_submodules != status.observed_recurse_submodules
+        || object.spec.include != status.observed_include
+        || object.spec.sparse_checkout != status.observed_sparse_checkout
+}
+
+fn reference_of(object: &GitRepository) -> ReferenceSpec<'_> {
+    let Some(reference) = &object.spec.reference else { return ReferenceSpec::default() };
+    ReferenceSpec {
+        branch: reference.branch.as_deref(),
+        tag: reference.tag.as_deref(),
+        semver: reference.semver.as_deref(),
+        name: reference.name.as_deref(),
+        commit: reference.commit.as_deref(),
+    }
+}

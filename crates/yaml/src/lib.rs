@@ -1,0 +1,24 @@
+//! Reads YAML into a tree and writes it back exactly as the Go tools around Kubernetes do.
+//!
+//! [`read_documents`] and [`read_config`] turn text into [`Node`]s, [`write`] and [`write_all`] turn nodes into text with sorted
+//! keys, two-space maps and the quoting, folding and number forms that kustomize prints; [`Node::to_json`] and
+//! [`Node::from_json`] go to and from `serde_json`. A scalar keeps its own text and its type apart ([`Scalar`]), because
+//! transformers compare and replace text and only the output decides how a value is spelt.
+//!
+//! What it deliberately does not do: keep comments, anchors, tags or block styles (none of them survives a build), stream
+//! documents, or know anything about Kubernetes objects.
+
+mod error;
+mod json;
+mod node;
+mod order;
+mod reader;
+mod scalar;
+mod writer;
+
+pub use error::{WriteError, YamlError};
+pub use node::{Entry, Key, Mapping, Node, Position, Value};
+pub use order::natural_order;
+pub use reader::{Limits, is_blank, read_config, read_documents};
+pub use scalar::{Scalar, Tag};
+pub use writer::{write, write_all};

@@ -1,0 +1,388 @@
+//! Scalars: which type a plain text has in the two dialects that kustomize reads, and what a typed text is in JSON.
+//!
+//! Resource files are read by rules close to YAML 1.2 (`yes` is a string, `0o17` and `017` are numbers); kustomization files and
+//! everything printed obey the YAML 1.1 rules of an older library (`yes`, `on`, `y` are booleans). Not here: quoting and styles.
+
+use serde_json::{Number, Value as Json};
+
+/// The type of a scalar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Tag {
+    /// A string.
+    Str,
+    /// An integer in any notation.
+    Int,
+    /// A number with a fraction or exponent.
+    Float,
+    /// A boolean.
+    Bool,
+    /// Nothing.
+    Null,
+    /// A date or time; a string in JSON, written in full.
+    Timestamp,
+}
+
+/// A scalar: its text as written and its type. Two scalars are equal when both are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scalar {
+    /// The type.
+    pub tag: Tag,
+    /// The text without quotes and escapes.
+    pub text: String,
+}
+
+impl Scalar {
+    /// A scalar of the given type; the caller knows that the text has it.
+    pub fn new(tag: Tag, text: impl Into<String>) -> Self {
+        Self { tag, text: text.into() }
+    }
+
+    /// A null spelt out.
+    pub fn null() -> Self {
+        Self::new(Tag::Null, "null")
+    }
+
+    /// A plain (unquoted) scalar of a resource file: the type follows from the text.
+    pub fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { tag: resolve(&text, Dialect::Resource), text }
+    }
+
+    /// The JSON value; `None` for an infinite number or not-a-number, which JSON lacks.
+    pub fn to_json(&self) -> Option<Json> {
+        Some(match self.tag {
+            Tag::Str => Json::String(self.text.clone()),
+            Tag::Null => Json::Null,
+            Tag::Bool => Json::Bool(is_true(&self.text)),
+            Tag::Timestamp => Json::String(timestamp(&self.text).unwrap_or_else(|| self.text.clone())),
+            Tag::Int | Tag::Float => Json::Number(match number(&self.text)? {
+                Parsed::Signed(value) => value.into(),
+                Parsed::Unsigned(value) => value.into(),
+                Parsed::Float(value) => json_float(value)?,
+            }),
+        })
+    }
+}
+
+/// Which of the two sets of rules types a plain scalar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Resource files and patches.
+    Resource,
+    /// Kustomization files, JSON patches, and the check whether a string must be quoted.
+    Config,
+}
+
+/// A number as parsed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Parsed {
+    Signed(i64),
+    Unsigned(u64),
+    Float(f64),
+}
+
+/// The type of a plain scalar.
+pub(crate) fn resolve(text: &str, dialect: Dialect) -> Tag {
+    let Some(first) = text.bytes().next() else { return Tag::Null };
+    match first {
+        b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => word(text, dialect),
+        b'.' => {
+            if matches!(text, ".nan" | ".NaN" | ".NAN" | ".inf" | ".Inf" | ".INF") || go_float(text).is_some() {
+                Tag::Float
+            } else {
+                Tag::Str
+            }
+        }
+        b'+' | b'-' | b'0'..=b'9' => numeric(text),
+        _ => Tag::Str,
+    }
+}
+
+fn word(text: &str, dialect: Dialect) -> Tag {
+    match text {
+        "true" | "True" | "TRUE" | "false" | "False" | "FALSE" => Tag::Bool,
+        "~" | "null" | "Null" | "NULL" => Tag::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off"
+        | "OFF"
+            if dialect == Dialect::Config =>
+        {
+            Tag::Bool
+        }
+        _ => Tag::Str,
+    }
+}
+
+fn numeric(text: &str) -> Tag {
+    if matches!(text, "+.inf" | "+.Inf" | "+.INF" | "-.inf" | "-.Inf" | "-.INF") {
+        return Tag::Float;
+    }
+    if timestamp(text).is_some() {
+        return Tag::Timestamp;
+    }
+    match number(text) {
+        Some(Parsed::Signed(_) | Parsed::Unsigned(_)) => Tag::Int,
+        Some(Parsed::Float(_)) => Tag::Float,
+        None => Tag::Str,
+    }
+}
+
+pub(crate) fn is_true(text: &str) -> bool {
+    matches!(text.as_bytes().first(), Some(b't' | b'T' | b'y' | b'Y')) || matches!(text, "on" | "On" | "ON")
+}
+
+/// The value of a numeric text: Go's base-prefix integers first (with `_` ignored), then decimal floats.
+pub(crate) fn number(text: &str) -> Option<Parsed> {
+    match text {
+        ".nan" | ".NaN" | ".NAN" => return Some(Parsed::Float(f64::NAN)),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Some(Parsed::Float(f64::INFINITY)),
+        "-.inf" | "-.Inf" | "-.INF" => return Some(Parsed::Float(f64::NEG_INFINITY)),
+        _ => {}
+    }
+    let stripped;
+    let plain = if text.contains('_') {
+        stripped = text.replace('_', "");
+        stripped.as_str()
+    } else {
+        text
+    };
+    integer(plain).or_else(|| go_float(plain).map(Parsed::Float))
+}
+
+fn integer(text: &str) -> Option<Parsed> {
+    let (negative, unsigned) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let bytes = unsigned.as_bytes();
+    let (radix, digits) = match bytes {
+        [b'0', b'x' | b'X', ..] => (16, &unsigned[2..]),
+        [b'0', b'b' | b'B', ..] => (2, &unsigned[2..]),
+        [b'0', b'o' | b'O', ..] => (8, &unsigned[2..]),
+        [b'0', _, ..] => (8, &unsigned[1..]),
+        _ => (10, unsigned),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let value = u64::from_str_radix(digits, radix).ok()?;
+    match i64::try_from(value) {
+        Ok(value) => Some(Parsed::Signed(if negative { -value } else { value })),
+        Err(_) if negative => (value == 1 << 63).then_some(Parsed::Signed(i64::MIN)),
+        // An explicit plus sign is not accepted by the unsigned parser.
+        Err(_) => (!text.starts_with('+')).then_some(Parsed::Unsigned(value)),
+    }
+}
+
+/// `[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?` as a float.
+fn go_float(text: &str) -> Option<f64> {
+    let body = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let (mantissa, exponent) = match body.find(['e', 'E']) {
+        Some(at) => (&body[..at], Some(&body[at + 1..])),
+        None => (body, None),
+    };
+    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    if !all_digits(whole) || !all_digits(fraction) || (whole.is_empty() && fraction.is_empty()) {
+        return None;
+    }
+    if let Some(exponent) = exponent {
+        let digits = exponent.strip_prefix(['-', '+']).unwrap_or(exponent);
+        if digits.is_empty() || !all_digits(digits) {
+            return None;
+        }
+    }
+    let value: f64 = text.parse().ok()?;
+    // Go refuses a decimal text whose value is out of range.
+    value.is_finite().then_some(value)
+}
+
+/// A float as Go's JSON encoder and decoder leave it: whole numbers within the integer ranges become integers.
+fn json_float(value: f64) -> Option<Number> {
+    const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
+    const TWO_POW_64: f64 = 18_446_744_073_709_551_616.0;
+    if !value.is_finite() {
+        return None;
+    }
+    if value.fract() == 0.0 && !(value == 0.0 && value.is_sign_negative()) {
+        #[expect(clippy::cast_possible_truncation, reason = "the range is checked and the fraction is zero")]
+        if (-TWO_POW_63..TWO_POW_63).contains(&value) {
+            return Some((value as i64).into());
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the range is checked and the fraction is zero"
+        )]
+        if (TWO_POW_63..TWO_POW_64).contains(&value) {
+            return Some((value as u64).into());
+        }
+    }
+    Number::from_f64(value)
+}
+
+/// A date or a date and time in the notations that go-yaml accepts, written as RFC 3339; `None` if the text is not one.
+pub(crate) fn timestamp(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    // Cheap test first: four digits and a dash, which almost no scalar has.
+    if bytes.len() < 8 || bytes[4] != b'-' || !bytes[..4].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let mut rest = &text[5..];
+    let year: u32 = text[..4].parse().ok()?;
+    let month = digits(&mut rest, 2)?;
+    rest = rest.strip_prefix('-')?;
+    let day = digits(&mut rest, 2)?;
+    if !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
+        return None;
+    }
+    let date = format!("{year:04}-{month:02}-{day:02}");
+    if rest.is_empty() {
+        return Some(format!("{date}T00:00:00Z"));
+    }
+    let needs_zone = rest.starts_with(['T', 't']);
+    rest = rest.strip_prefix(['T', 't', ' '])?;
+    let hour = digits(&mut rest, 2)?;
+    rest = rest.strip_prefix(':')?;
+    let minute = digits(&mut rest, 2)?;
+    rest = rest.strip_prefix(':')?;
+    let second = digits(&mut rest, 2)?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut fraction = String::new();
+    if let Some(after) = rest.strip_prefix('.') {
+        let length = after.bytes().take_while(u8::is_ascii_digit).count();
+        if length == 0 || length > 9 {
+            return None;
+        }
+        fraction = after[..length].trim_end_matches('0').to_owned();
+        rest = &after[length..];
+    }
+    let zone = match (needs_zone, rest) {
+        (false, "") | (true, "Z") => "Z".to_owned(),
+        (true, zone) => offset(zone)?,
+        _ => return None,
+    };
+    let dot = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{date}T{hour:02}:{minute:02}:{second:02}{dot}{fraction}{zone}"))
+}
+
+fn digits(rest: &mut &str, most: usize) -> Option<u32> {
+    let length = rest.bytes().take(most).take_while(u8::is_ascii_digit).count();
+    let value = rest[..length].parse().ok()?;
+    *rest = &rest[length..];
+    Some(value)
+}
+
+fn offset(zone: &str) -> Option<String> {
+    let body = zone.strip_prefix(['+', '-'])?;
+    let (hours, minutes) = body.split_once(':')?;
+    let ok = |part: &str, most: u32| part.len() == 2 && part.parse::<u32>().is_ok_and(|value| value <= most);
+    if !ok(hours, 24) || !ok(minutes, 59) {
+        return None;
+    }
+    Some(if hours == "00" && minutes == "00" { "Z".to_owned() } else { zone.to_owned() })
+}
+
+fn days_in(year: u32, month: u32) -> u32 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Whether a YAML 1.1 reader could take the text for a number in base 60 (`1:30`), so that it needs quotes.
+pub(crate) fn is_base60(text: &str) -> bool {
+    let Some(colon) = text.find(':') else { return false };
+    let body = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let Some(first) = body.bytes().next() else { return false };
+    if !first.is_ascii_digit() || colon == 0 {
+        return false;
+    }
+    let mut parts = body.split(':');
+    let Some(head) = parts.next() else { return false };
+    if !head.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') {
+        return false;
+    }
+    let parts: Vec<&str> = parts.collect();
+    let last = parts.len() - 1;
+    parts.iter().enumerate().all(|(index, part)| {
+        let digits = if index == last {
+            match part.split_once('.') {
+                Some((digits, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') => digits,
+                Some(_) => return false,
+                None => part,
+            }
+        } else {
+            part
+        };
+        match digits.as_bytes() {
+            [one] => one.is_ascii_digit(),
+            [b'0'..=b'5', two] => two.is_ascii_digit(),
+            _ => false,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_scalars_of_resource_files_have_the_types_of_go_yaml() {
+        for (text, tag) in [
+            ("", Tag::Null),
+            ("~", Tag::Null),
+            ("true", Tag::Bool),
+            ("yes", Tag::Str),
+            ("on", Tag::Str),
+            ("0x1F", Tag::Int),
+            ("0123", Tag::Int),
+            ("0o17", Tag::Int),
+            ("1_000", Tag::Int),
+            ("18446744073709551616", Tag::Float),
+            ("1e3", Tag::Float),
+            ("08", Tag::Float),
+            ("1.2.3", Tag::Str),
+            (".5", Tag::Float),
+            (".inf", Tag::Float),
+            (".", Tag::Str),
+            ("-", Tag::Str),
+            ("1:30", Tag::Str),
+            ("2020-01-02", Tag::Timestamp),
+            ("2020-13-02", Tag::Str),
+            ("nginx", Tag::Str),
+        ] {
+            assert_eq!(resolve(text, Dialect::Resource), tag, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_dates_have_the_json_value_that_go_gives_them() {
+        for (text, json) in [
+            ("1.0", "1"),
+            ("1.50", "1.5"),
+            ("1e3", "1000"),
+            ("0x1F", "31"),
+            ("0123", "83"),
+            ("0o17", "15"),
+            ("1_000", "1000"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("18446744073709551615", "18446744073709551615"),
+            ("2020-01-02", "\"2020-01-02T00:00:00Z\""),
+            ("2020-01-02T03:04:05.120+02:00", "\"2020-01-02T03:04:05.12+02:00\""),
+        ] {
+            assert_eq!(Scalar::plain(text).to_json().map(|value| value.to_string()), Some(json.to_owned()), "{text:?}");
+        }
+        assert_eq!(Scalar::plain(".inf").to_json(), None);
+    }
+
+    #[test]
+    fn base_sixty_is_recognised() {
+        assert!(is_base60("1:30") && is_base60("190:20:30") && is_base60("-1:05.5"));
+        assert!(!is_base60("a:30") && !is_base60("1:75") && !is_base60("10:80:1") && !is_base60("12"));
+    }
+}
