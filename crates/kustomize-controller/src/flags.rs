@@ -11,7 +11,7 @@ use sluice_runtime::flags::{CommonFlags, ShardFlags, parse_bool, parse_duration}
 
 /// Builds Kustomizations and applies them.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "kustomize-controller", version)]
+#[command(name = "kustomize-controller", version, args_override_self = true)]
 pub struct Flags {
     #[expect(missing_docs, reason = "documented on the type; a doc comment here would become help text")]
     #[command(flatten)]

@@ -98,7 +98,6 @@ impl Config {
                     target: decode_gvk(&mut fields)?,
                     referrers: field_specs(&mut fields, "fieldSpecs")?,
                 };
-                fields.finish_lenient();
                 Ok(reference)
             })?,
             var_reference: field_specs(&mut fields, "varReference")?,
@@ -119,7 +118,6 @@ pub(crate) fn field_specs(fields: &mut Fields<'_>, name: &'static str) -> Result
             path: fields.string("path")?,
             create: fields.boolean("create")?,
         };
-        fields.finish_lenient();
         Ok(spec)
     })
 }

@@ -35,7 +35,7 @@ pub enum DecodeError {
 pub(crate) struct Fields<'n> {
     name: &'static str,
     /// Values and, once taken, nothing.
-    fields: Vec<(&'n str, u32, Option<&'n Node>)>,
+    entries: Vec<(&'n str, u32, Option<&'n Node>)>,
     any_set: bool,
 }
 
@@ -48,18 +48,18 @@ impl<'n> Fields<'n> {
             _ if node.is_null() => &EMPTY,
             _ => return Err(wrong_type(node, name.to_owned(), "object")),
         };
-        let fields = mapping
+        let entries = mapping
             .entries()
             .iter()
             .map(|entry| (entry.key.text.as_str(), entry.key.position.line, Some(&entry.value)))
             .collect();
-        Ok(Self { name, fields, any_set: false })
+        Ok(Self { name, entries, any_set: false })
     }
 
     /// Takes a field; `None` if absent or null. Of several spellings the last wins.
     pub(crate) fn take(&mut self, name: &str) -> Option<&'n Node> {
         let mut found = None;
-        for (key, _, value) in &mut self.fields {
+        for (key, _, value) in &mut self.entries {
             if key.eq_ignore_ascii_case(name)
                 && let Some(node) = value.take()
             {
@@ -74,7 +74,7 @@ impl<'n> Fields<'n> {
 
     /// The line of a field that has not been taken.
     pub(crate) fn line_of(&self, name: &str) -> Option<u32> {
-        self.fields
+        self.entries
             .iter()
             .find(|(key, _, node)| key.eq_ignore_ascii_case(name) && node.is_some_and(|node| !node.is_null()))
             .map(|(_, line, _)| *line)
@@ -160,16 +160,29 @@ impl<'n> Fields<'n> {
             .map(Some)
     }
 
+    /// A map of strings in the configuration of a plugin, where numbers and booleans count as their text.
+    pub(crate) fn coerced_map(&mut self, name: &str) -> Result<BTreeMap<String, String>, DecodeError> {
+        let Some(node) = self.take(name) else { return Ok(BTreeMap::new()) };
+        let Some(mapping) = node.as_mapping() else {
+            return Err(wrong_type(node, self.path(name), "map[string]string"));
+        };
+        mapping
+            .iter()
+            .map(|(key, value)| {
+                let text = if value.is_null() { Some("") } else { value.text() };
+                let text = text.ok_or_else(|| wrong_type(value, self.path(name), "string"))?;
+                Ok((key.to_owned(), text.to_owned()))
+            })
+            .collect()
+    }
+
     /// Ends a structure all of whose fields are known.
     pub(crate) fn finish(self) -> Result<(), DecodeError> {
-        match self.fields.into_iter().find(|(_, _, value)| value.is_some()) {
+        match self.entries.into_iter().find(|(_, _, value)| value.is_some()) {
             Some((field, line, _)) => Err(DecodeError::UnknownField { field: field.to_owned(), line }),
             None => Ok(()),
         }
     }
-
-    /// Ends a structure in which kustomize ignores fields that it does not know.
-    pub(crate) fn finish_lenient(self) {}
 }
 
 fn text(node: &Node, field: impl Fn() -> String, wanted: &'static str) -> Result<String, DecodeError> {

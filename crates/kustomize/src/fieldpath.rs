@@ -70,7 +70,11 @@ pub(crate) fn lookup<'n>(node: &'n Node, path: &[String]) -> Option<&'n Node> {
         }
         if let Some((key, value)) = element_match(part) {
             return node.as_sequence()?.iter().find(|item| {
-                if key.is_empty() { item.text() == Some(value) } else { item.get(key).and_then(Node::text) == Some(value) }
+                if key.is_empty() {
+                    item.text() == Some(value)
+                } else {
+                    item.get(key).and_then(Node::text) == Some(value)
+                }
             });
         }
         node.get(part)
@@ -149,7 +153,12 @@ fn at_index(node: &mut Node, index: usize, rest: &[String], (create, change): Ac
     }
 }
 
-fn at_elements(node: &mut Node, part: &str, rest: &[String], (create, change): Action<'_, '_>) -> Result<usize, String> {
+fn at_elements(
+    node: &mut Node,
+    part: &str,
+    rest: &[String],
+    (create, change): Action<'_, '_>,
+) -> Result<usize, String> {
     let (key, value) = element_match(part).unwrap_or_default();
     let pattern = compile(value).map_err(|error| error.to_string())?;
     let kind = node.kind_name();
@@ -162,7 +171,8 @@ fn at_elements(node: &mut Node, part: &str, rest: &[String], (create, change): A
     };
     let mut count = 0;
     for item in items.iter_mut().filter(|item| matches(item)) {
-        count += if key.is_empty() { for_each(item, &[], create, change)? } else { for_each(item, rest, create, change)? };
+        count +=
+            if key.is_empty() { for_each(item, &[], create, change)? } else { for_each(item, rest, create, change)? };
     }
     if count > 0 || create.is_none() {
         return Ok(count);
@@ -208,7 +218,10 @@ mod tests {
         assert_eq!(set(list, "l.[n=b].v", true), Ok((1, "l:\n- \"n\": a\n- \"n\": b\n  v: X\n".to_owned())));
         assert_eq!(set(list, "l.*.n", false), Ok((2, "l:\n- \"n\": X\n- \"n\": X\n".to_owned())));
         assert_eq!(set(list, "l.1.n", false), Ok((1, "l:\n- \"n\": a\n- \"n\": X\n".to_owned())));
-        assert_eq!(set(list, "l.[n=c].v", true), Ok((1, "l:\n- \"n\": a\n- \"n\": b\n- \"n\": c\n  v: X\n".to_owned())));
+        assert_eq!(
+            set(list, "l.[n=c].v", true),
+            Ok((1, "l:\n- \"n\": a\n- \"n\": b\n- \"n\": c\n  v: X\n".to_owned()))
+        );
         assert_eq!(set(list, "x.y", false).map(|(count, _)| count), Ok(0));
         assert_eq!(set("a: 1\n", "b.c.0", true), Ok((1, "a: 1\nb:\n  c:\n  - X\n".to_owned())));
         assert!(set(list, "l.5.n", false).is_err());

@@ -62,8 +62,11 @@ impl FieldSpec {
         }
         let segments = split_path(&self.path, '/');
         let create = if self.create { create } else { Create::Never };
-        walk(node, &segments, create, change)
-            .map_err(|problem| FieldError::At { path: self.path.clone(), id: id.to_string(), problem })
+        walk(node, &segments, create, change).map_err(|problem| FieldError::At {
+            path: self.path.clone(),
+            id: id.to_string(),
+            problem,
+        })
     }
 }
 
@@ -176,7 +179,10 @@ mod tests {
 
     #[test]
     fn lists_are_crossed_and_missing_maps_are_made_only_when_asked() {
-        assert_eq!(changed("a:\n- b: {}\n- b: {x: z}\n- c: 1\n", "a/b", false), "a:\n- b:\n    k: v\n- b:\n    k: v\n    x: z\n- c: 1\n");
+        assert_eq!(
+            changed("a:\n- b: {}\n- b: {x: z}\n- c: 1\n", "a/b", false),
+            "a:\n- b:\n    k: v\n- b:\n    k: v\n    x: z\n- c: 1\n"
+        );
         assert_eq!(changed("x: w\n", "a/b", true), "a:\n  b:\n    k: v\nx: w\n");
         assert_eq!(changed("x: w\n", "a/b", false), "x: w\n");
         assert_eq!(changed("a: null\n", "a/b", true), "a:\n  b:\n    k: v\n");

@@ -114,8 +114,8 @@ fn data_of<E: std::error::Error + 'static>(
     args: &GeneratorArgs,
     read: impl Fn(&str) -> Result<Vec<u8>, E>,
 ) -> Result<Pairs, GeneratorError<E>> {
-    let mut pairs = env_pairs(&args.envs, &read)
-        .map_err(|source| GeneratorError::Envs { files: args.envs.clone(), source })?;
+    let mut pairs =
+        env_pairs(&args.envs, &read).map_err(|source| GeneratorError::Envs { files: args.envs.clone(), source })?;
     for literal in &args.literals {
         let pair = literal_pair(literal)
             .map_err(|source| GeneratorError::Literals { literals: args.literals.clone(), source })?;
@@ -137,10 +137,8 @@ fn literal_pair<E: std::error::Error>(literal: &str) -> Result<(String, Vec<u8>)
     let Some((key, value)) = literal.split_once('=').filter(|(key, _)| !key.is_empty()) else {
         return Err(SourceError::Literal(literal.to_owned()));
     };
-    let unquoted = ['"', '\'']
-        .into_iter()
-        .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote))
-        .unwrap_or(value);
+    let unquoted =
+        ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value);
     Ok((key.to_owned(), unquoted.into()))
 }
 
@@ -247,7 +245,8 @@ mod tests {
 
     #[test]
     fn bad_sources_are_named() {
-        let failing = |literal: &str| generated("ConfigMap", |args| args.literals = vec![literal.to_owned(), "k=1".to_owned()]);
+        let failing =
+            |literal: &str| generated("ConfigMap", |args| args.literals = vec![literal.to_owned(), "k=1".to_owned()]);
         assert_eq!(failing("x"), Err("loading KV pairs: literal sources [x k=1]".to_owned()));
         assert_eq!(failing("k=2"), Err("configmap g illegally repeats the key `k`".to_owned()));
     }

@@ -48,7 +48,7 @@ impl Gvk {
 }
 
 /// Splits `apiVersion` into group and version.
-pub fn split_api_version(api_version: &str) -> (&str, &str) {
+pub(crate) fn split_api_version(api_version: &str) -> (&str, &str) {
     api_version.split_once('/').unwrap_or(("", api_version))
 }
 

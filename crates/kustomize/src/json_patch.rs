@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use sluice_yaml::{Limits, Node, WriteError, YamlError, read_config};
 use thiserror::Error;
 
-/// Largest array that a patch may make by adding at an index; arrays do not grow by more than one element at a time anyway.
+/// How messages about absent paths end.
 const MISSING: &str = "missing value";
 
 /// Why a text is not a JSON patch or does not apply.
@@ -50,11 +50,7 @@ pub(crate) struct JsonPatch(Vec<(String, Operation)>);
 impl JsonPatch {
     /// Parses a patch written as JSON or YAML.
     pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Self, JsonPatchError> {
-        let found = match read_config(text.as_bytes(), limits)? {
-            None => return Ok(Self::default()),
-            Some(node) => node,
-        };
-        Self::from_node(&found)
+        read_config(text.as_bytes(), limits)?.map_or_else(|| Ok(Self::default()), |node| Self::from_node(&node))
     }
 
     fn from_node(node: &Node) -> Result<Self, JsonPatchError> {
@@ -201,11 +197,7 @@ fn add(document: &mut Json, path: &str, value: Json, operation: &'static str) ->
     Ok(())
 }
 
-fn existing<'j>(
-    document: &'j mut Json,
-    path: &str,
-    operation: &'static str,
-) -> Result<&'j mut Json, JsonPatchError> {
+fn existing<'j>(document: &'j mut Json, path: &str, operation: &'static str) -> Result<&'j mut Json, JsonPatchError> {
     if path.is_empty() {
         return Ok(document);
     }
@@ -250,9 +242,18 @@ mod tests {
     #[test]
     fn what_does_not_apply_is_an_error() {
         for (patch, error) in [
-            ("[{op: remove, path: /x}]", "error in remove for path: '/x': unable to remove nonexistent key: x: missing value"),
-            ("[{op: add, path: /x/y, value: 1}]", "add operation does not apply: doc is missing path: \"/x/y\": missing value"),
-            ("[{op: replace, path: /x, value: 1}]", "replace operation does not apply: doc is missing key: /x: missing value"),
+            (
+                "[{op: remove, path: /x}]",
+                "error in remove for path: '/x': unable to remove nonexistent key: x: missing value",
+            ),
+            (
+                "[{op: add, path: /x/y, value: 1}]",
+                "add operation does not apply: doc is missing path: \"/x/y\": missing value",
+            ),
+            (
+                "[{op: replace, path: /x, value: 1}]",
+                "replace operation does not apply: doc is missing key: /x: missing value",
+            ),
             ("[{op: test, path: /a, value: 1}]", "testing value /a failed: test failed"),
             ("[{op: add, path: /a/b/9, value: 1}]", "add operation for path \"/a/b/9\": invalid array index \"9\""),
             ("[{op: frob, path: /a}]", "Unexpected kind: frob"),

@@ -18,13 +18,12 @@ pub(crate) const KUSTOMIZATION_VERSION: &str = "kustomize.config.k8s.io/v1beta1"
 pub(crate) const COMPONENT_VERSION: &str = "kustomize.config.k8s.io/v1alpha1";
 
 /// Fields that this engine refuses, with the reason.
-const REFUSED: [(&str, &str); 7] = [
+const REFUSED: [(&str, &str); 6] = [
     ("helmCharts", "helm charts are not inflated"),
     ("helmChartInflationGenerator", "helm charts are not inflated"),
     ("helmGlobals", "helm charts are not inflated"),
     ("openapi", "custom schemas are not implemented"),
     ("crds", "name references from CRD schemas are not implemented"),
-    ("generators", "generator plugins are not implemented"),
     ("validators", "validator plugins are not implemented"),
 ];
 
@@ -49,6 +48,7 @@ pub(crate) struct Selector {
 
 /// One patch.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_field_names, reason = "the names of kustomize's fields")]
 pub(crate) struct Patch {
     pub(crate) path: String,
     pub(crate) patch: String,
@@ -173,6 +173,7 @@ pub(crate) struct Kustomization {
     pub(crate) config_maps: Vec<GeneratorArgs>,
     pub(crate) secrets: Vec<GeneratorArgs>,
     pub(crate) transformers: Vec<String>,
+    pub(crate) generators: Vec<String>,
     pub(crate) build_metadata: Vec<String>,
     /// Names of deprecated fields in use, in the order of their warnings.
     pub(crate) deprecated: Vec<&'static str>,
@@ -189,7 +190,7 @@ impl Kustomization {
         let (api_version, kind) = (fields.string("apiVersion")?, fields.string("kind")?);
         fields.reset_any_set();
         let mut deprecated = Vec::new();
-        let mut note = |name: &'static str, used: bool| {
+        let mut deprecate = |name: &'static str, used: bool| {
             if used {
                 deprecated.push(name);
             }
@@ -200,12 +201,12 @@ impl Kustomization {
         let patches_json6902 = fields.optional_list("patchesJson6902", decode_patch)?;
         let patches_strategic_merge = fields.optional_strings("patchesStrategicMerge")?;
         let vars = fields.optional_list("vars", decode_var)?;
-        note("bases", bases.is_some());
-        note("commonLabels", common_labels.is_some());
-        note("imageTags", image_tags.is_some());
-        note("patchesJson6902", patches_json6902.is_some());
-        note("patchesStrategicMerge", patches_strategic_merge.is_some());
-        note("vars", vars.is_some());
+        deprecate("bases", bases.is_some());
+        deprecate("commonLabels", common_labels.is_some());
+        deprecate("imageTags", image_tags.is_some());
+        deprecate("patchesJson6902", patches_json6902.is_some());
+        deprecate("patchesStrategicMerge", patches_strategic_merge.is_some());
+        deprecate("vars", vars.is_some());
         let refused = REFUSED.iter().find_map(|&(name, why)| fields.line_of(name).map(|line| (name, why, line)));
         for (name, _) in REFUSED {
             fields.take(name);
@@ -244,6 +245,7 @@ impl Kustomization {
             config_maps: fields.list("configMapGenerator", |node| decode_generator(node, &options))?,
             secrets: fields.list("secretGenerator", |node| decode_generator(node, &options))?,
             transformers: fields.strings("transformers")?,
+            generators: fields.strings("generators")?,
             build_metadata: fields.strings("buildMetadata")?,
             deprecated,
             empty: false,
@@ -251,7 +253,8 @@ impl Kustomization {
         };
         if result.api_version.is_empty() {
             let component = result.kind == COMPONENT;
-            result.api_version = if component { COMPONENT_VERSION } else { KUSTOMIZATION_VERSION }.to_owned();
+            let version = if component { COMPONENT_VERSION } else { KUSTOMIZATION_VERSION };
+            result.api_version.push_str(version);
         }
         result.empty = !fields.any_set();
         fields.finish()?;
@@ -380,7 +383,7 @@ fn decode_generator_options(node: &Node) -> Result<GeneratorOptions, DecodeError
     Ok(options)
 }
 
-fn decode_generator(node: &Node, global: &GeneratorOptions) -> Result<GeneratorArgs, DecodeError> {
+pub(crate) fn decode_generator(node: &Node, global: &GeneratorOptions) -> Result<GeneratorArgs, DecodeError> {
     let mut fields = Fields::new(node, "GeneratorArgs")?;
     let mut envs = fields.strings("envs")?;
     envs.extend(fields.optional_string("env")?.filter(|env| !env.is_empty()));

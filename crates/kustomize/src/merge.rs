@@ -49,11 +49,8 @@ fn merge(dest: Node, mut patch: Node, kind: Option<Type>) -> Result<Option<Node>
         return Ok(None);
     }
     let kind = typed(kind, &dest).or_else(|| typed(None, &patch));
-    let wrong = MergeError::WrongKind {
-        expected: dest.kind_name(),
-        found: patch.kind_name(),
-        line: patch.position.line,
-    };
+    let wrong =
+        MergeError::WrongKind { expected: dest.kind_name(), found: patch.kind_name(), line: patch.position.line };
     match (dest.value, &mut patch.value) {
         (Value::Scalar(_), Value::Scalar(_)) => Ok(Some(patch)),
         (Value::Mapping(fields), Value::Mapping(changes)) => match take_directive(changes)? {
@@ -85,7 +82,7 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Option<Type>) -> Result
         changes.into_entries().into_iter().map(|entry| (entry.key.text.clone(), entry)).collect();
     let mut merged = Vec::with_capacity(fields.len() + changes.len());
     for Entry { key, value } in fields.into_entries() {
-        let below = kind.and_then(|kind| kind.field(&key.text));
+        let below = kind.map(|kind| kind.field(&key.text));
         let value = match changes.remove(&key.text) {
             Some(change) => merge(value, change.value, below)?,
             None => untouched(value, below)?,
@@ -96,7 +93,7 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Option<Type>) -> Result
     let mut added: Vec<Entry> = changes.into_values().collect();
     added.sort_unstable_by(|left, right| left.key.text.cmp(&right.key.text));
     for Entry { key, value } in added {
-        let below = kind.and_then(|kind| kind.field(&key.text));
+        let below = kind.map(|kind| kind.field(&key.text));
         merged.extend(adopt(value, below)?.map(|value| Entry { key, value }));
     }
     Ok(Mapping::from_distinct(merged))
@@ -155,7 +152,8 @@ fn take_directive(fields: &mut Mapping) -> Result<Directive, MergeError> {
 
 /// A directive for a whole list is an element with nothing else in it.
 fn take_list_directive(items: &mut Vec<Node>) -> Result<Directive, MergeError> {
-    let only = |item: &Node| item.as_mapping().is_some_and(|fields| fields.len() == 1 && fields.get(DIRECTIVE).is_some());
+    let only =
+        |item: &Node| item.as_mapping().is_some_and(|fields| fields.len() == 1 && fields.get(DIRECTIVE).is_some());
     let Some(index) = items.iter().position(only) else { return Ok(Directive::Merge) };
     let directive = items[index].get(DIRECTIVE).map_or(Ok(Directive::Merge), parse_directive)?;
     items.remove(index);
@@ -182,15 +180,15 @@ fn merge_lists(dest: Vec<Node>, patch: Vec<Node>, kind: Option<Type>) -> Result<
 /// Scalars: those of the patch first, each once.
 fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Vec<Node> {
     let mut seen = HashSet::new();
-    patch
-        .into_iter()
-        .chain(dest)
-        .filter(|item| item.text().is_none_or(|text| seen.insert(text.to_owned())))
-        .collect()
+    patch.into_iter().chain(dest).filter(|item| item.text().is_none_or(|text| seen.insert(text.to_owned()))).collect()
 }
 
 fn key_text(item: &Node, key: &str) -> Option<String> {
-    item.get(key).filter(|value| !value.is_null_or_empty()).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned)
+    item.get(key)
+        .filter(|value| !value.is_null_or_empty())
+        .and_then(Node::text)
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
 }
 
 /// One key: elements that the patch names come first and in its order, the rest of the resource's follow.
@@ -247,12 +245,7 @@ fn merge_element(existing: Option<Node>, mut change: Node, element: Type) -> Res
 }
 
 /// Several keys (ports): new elements first, then the resource's in their order. A key that one side lacks matches any value.
-fn merge_multi_keyed(
-    dest: Vec<Node>,
-    patch: Vec<Node>,
-    keys: &[&str],
-    element: Type,
-) -> Result<Vec<Node>, MergeError> {
+fn merge_multi_keyed(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Type) -> Result<Vec<Node>, MergeError> {
     let values = |item: &Node| -> Vec<Option<String>> { keys.iter().map(|key| key_text(item, key)).collect() };
     let mut by_first: HashMap<Option<String>, Vec<usize>> = HashMap::new();
     let mut slots: Vec<Option<Node>> = Vec::with_capacity(dest.len());
@@ -267,7 +260,10 @@ fn merge_multi_keyed(
         let found = wanted[0].as_ref().and_then(|_| {
             by_first.get(&wanted[0])?.iter().copied().find(|&slot| {
                 slots[slot].as_ref().is_some_and(|item| {
-                    values(item).iter().zip(&wanted).all(|(have, want)| have == want || have.is_none() || want.is_none())
+                    values(item)
+                        .iter()
+                        .zip(&wanted)
+                        .all(|(have, want)| have == want || have.is_none() || want.is_none())
                 })
             })
         });
@@ -288,6 +284,14 @@ fn merge_multi_keyed(
         }
     }
     added.retain(|item| !item.as_mapping().is_some_and(Mapping::is_empty));
+    // Of elements that agree in all keys the last one stays.
+    let mut seen = HashSet::new();
+    added.reverse();
+    added.retain(|item| {
+        let values = values(item);
+        values[0].is_none() || seen.insert(values)
+    });
+    added.reverse();
     Ok(added)
 }
 

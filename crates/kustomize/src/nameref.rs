@@ -91,10 +91,14 @@ fn update(
     // The row was chosen by the original kind; the present one may be another.
     let here = FieldSpec { gvk: Gvk::default(), ..spec.clone() };
     let roles = spec.path.ends_with("roleRef/name");
-    here.visit(node, id, Create::Never, &mut |field| match &mut field.value {
-        _ if field.is_null() => Ok(()),
-        Value::Sequence(items) => items.iter_mut().try_for_each(|item| set(item, referrer, (target, roles), candidates)),
-        _ => set(field, referrer, (target, roles), candidates),
+    here.visit(node, id, Create::Never, &mut |field| {
+        if field.is_null() {
+            return Ok(());
+        }
+        match field.as_sequence_mut() {
+            Some(items) => items.iter_mut().try_for_each(|item| set(item, referrer, (target, roles), candidates)),
+            None => set(field, referrer, (target, roles), candidates),
+        }
     })
     .map_err(|source| ReferenceError { path: spec.path.clone(), id: id.to_string(), source })
 }

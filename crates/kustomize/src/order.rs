@@ -40,7 +40,8 @@ pub(crate) fn rank(kind: &str) -> isize {
 }
 
 fn rank_in<T: AsRef<str>>(kind: &str, first: &[T], last: &[T]) -> isize {
-    let find = |kinds: &[T]| kinds.iter().position(|name| name.as_ref() == kind).and_then(|at| isize::try_from(at).ok());
+    let find =
+        |kinds: &[T]| kinds.iter().position(|name| name.as_ref() == kind).and_then(|at| isize::try_from(at).ok());
     if let Some(at) = find(last) {
         return 1 + at;
     }
@@ -55,6 +56,8 @@ pub(crate) fn sort_legacy<T: AsRef<str>>(resources: &mut ResMap, first: &[T], la
         let rank = *ranks.entry(kind).or_insert_with_key(|kind| rank_in(kind, first, last));
         let or = |text: &str, blank: &str| if text.is_empty() { blank.to_owned() } else { text.to_owned() };
         let tail = format!("{}|{}|{}", id.gvk, or(&id.namespace, "~X"), or(&id.name, "~N"));
-        (rank, id.gvk.sort_text(), tail)
+        // Of all that is called Namespace, the core one comes first although its group is blank.
+        let core = id.gvk.kind == "Namespace" && id.gvk.group.is_empty();
+        (rank, if core { String::new() } else { id.gvk.sort_text() }, tail)
     });
 }

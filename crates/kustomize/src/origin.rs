@@ -54,7 +54,7 @@ impl Origin {
 
     /// The annotation's text.
     pub(crate) fn to_text(&self) -> String {
-        self.fields().into_iter().map(|(name, value)| format!("{name}{value}\n")).collect()
+        self.fields().into_iter().flat_map(|(name, value)| [name.to_owned(), value, "\n".to_owned()]).collect()
     }
 }
 

@@ -90,8 +90,7 @@ impl RelPath {
 
     /// Whether this is `other` or lies below it.
     pub fn is_within(&self, other: &Self) -> bool {
-        other.0.is_empty()
-            || self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        other.0.is_empty() || self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// The text; empty for the root.
@@ -128,7 +127,9 @@ mod tests {
     #[test]
     fn being_within_respects_whole_components() {
         let path = |text| RelPath::new(text).unwrap();
-        assert!(path("a/b").is_within(&path("a")) && path("a").is_within(&path("a")) && path("a").is_within(&path(".")));
+        assert!(
+            path("a/b").is_within(&path("a")) && path("a").is_within(&path("a")) && path("a").is_within(&path("."))
+        );
         assert!(!path("ab").is_within(&path("a")));
     }
 }

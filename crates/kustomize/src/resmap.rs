@@ -24,11 +24,11 @@ pub(crate) struct ResMap {
 #[derive(Debug, Error)]
 pub(crate) enum IdError {
     #[error("may not add resource with an already registered id: {id}")]
-    Registered { id: ResId },
+    Registered { id: Box<ResId> },
     #[error("no matches for Id {id}; failed to find unique target for patch {id}")]
-    NoMatch { id: ResId },
+    NoMatch { id: Box<ResId> },
     #[error("multiple matches for Id {id}; failed to find unique target for patch {id}")]
-    ManyMatches { id: ResId },
+    ManyMatches { id: Box<ResId> },
 }
 
 impl ResMap {
@@ -47,7 +47,7 @@ impl ResMap {
     /// Adds a resource at the end.
     pub(crate) fn append(&mut self, resource: Resource) -> Result<(), IdError> {
         if self.current.contains_key(&resource.id.key()) {
-            return Err(IdError::Registered { id: resource.id });
+            return Err(IdError::Registered { id: Box::new(resource.id) });
         }
         self.enter(&resource, self.list.len());
         self.list.push(resource);
@@ -67,8 +67,8 @@ impl ResMap {
     pub(crate) fn find_one(&self, id: &ResId) -> Result<usize, IdError> {
         match self.find(id) {
             [one] => Ok(*one),
-            [] => Err(IdError::NoMatch { id: id.clone() }),
-            _ => Err(IdError::ManyMatches { id: id.clone() }),
+            [] => Err(IdError::NoMatch { id: Box::new(id.clone()) }),
+            _ => Err(IdError::ManyMatches { id: Box::new(id.clone()) }),
         }
     }
 

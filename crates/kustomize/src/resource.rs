@@ -92,11 +92,6 @@ impl Resource {
         self.node.to_json()
     }
 
-    /// The text of a field of `metadata`, blank if absent or null.
-    pub(crate) fn metadata(&self, field: &str) -> &str {
-        metadata_text(&self.node, field)
-    }
-
     /// Re-reads the id after the tree has changed.
     pub(crate) fn refresh(&mut self) {
         if !same_id(&self.node, &self.id) {
@@ -139,7 +134,7 @@ impl Resource {
 
     pub(crate) fn set_name(&mut self, name: &str) {
         set_metadata(&mut self.node, "name", name);
-        self.id.name = name.to_owned();
+        name.clone_into(&mut self.id.name);
     }
 
     /// Sets the namespace; a blank one removes the field.
@@ -151,7 +146,7 @@ impl Resource {
         } else {
             set_metadata(&mut self.node, "namespace", namespace);
         }
-        self.id.namespace = namespace.to_owned();
+        namespace.clone_into(&mut self.id.namespace);
     }
 
     /// `labels` or `annotations`, with values of any type as text.

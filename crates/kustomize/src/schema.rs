@@ -18,12 +18,13 @@ pub(crate) enum Type {
 }
 
 impl Type {
-    pub(crate) fn field(self, name: &str) -> Option<Self> {
+    /// The type of a field of a structure.
+    pub(crate) fn field(self, name: &str) -> Self {
         match self {
             Self::Struct(fields) => {
-                Some(fields.iter().find(|(field, _)| *field == name).map_or(Self::Plain, |(_, kind)| *kind))
+                fields.iter().find(|(field, _)| *field == name).map_or(Self::Plain, |(_, kind)| *kind)
             }
-            Self::Keyed(..) | Self::Set | Self::Plain => Some(Self::Plain),
+            Self::Keyed(..) | Self::Set | Self::Plain => Self::Plain,
         }
     }
 }
@@ -42,10 +43,8 @@ const EPHEMERAL_CONTAINER: Type = Type::Struct(&[
     ("volumeDevices", Type::Keyed(&["devicePath"], &LEAF)),
     ("volumeMounts", Type::Keyed(&["mountPath"], &LEAF)),
 ]);
-const VOLUME: Type = Type::Struct(&[(
-    "ephemeral",
-    Type::Struct(&[("volumeClaimTemplate", Type::Struct(&[("metadata", META)]))]),
-)]);
+const VOLUME: Type =
+    Type::Struct(&[("ephemeral", Type::Struct(&[("volumeClaimTemplate", Type::Struct(&[("metadata", META)]))]))]);
 const POD_SPEC: Type = Type::Struct(&[
     ("containers", Type::Keyed(&["name"], &CONTAINER)),
     ("ephemeralContainers", Type::Keyed(&["name"], &EPHEMERAL_CONTAINER)),
@@ -61,10 +60,7 @@ const TEMPLATED: Type = Type::Struct(&[("template", TEMPLATE)]);
 const POD: Type = Type::Struct(&[
     ("metadata", META),
     ("spec", POD_SPEC),
-    (
-        "status",
-        Type::Struct(&[("conditions", Type::Keyed(&["type"], &LEAF)), ("podIPs", Type::Keyed(&["ip"], &LEAF))]),
-    ),
+    ("status", Type::Struct(&[("conditions", Type::Keyed(&["type"], &LEAF)), ("podIPs", Type::Keyed(&["ip"], &LEAF))])),
 ]);
 const POD_TEMPLATE: Type = Type::Struct(&[("metadata", META), ("template", TEMPLATE)]);
 const WORKLOAD: Type = Type::Struct(&[("metadata", META), ("spec", TEMPLATED), ("status", CONDITIONS)]);
@@ -86,13 +82,10 @@ const NODE: Type = Type::Struct(&[
         Type::Struct(&[("addresses", Type::Keyed(&["type"], &LEAF)), ("conditions", Type::Keyed(&["type"], &LEAF))]),
     ),
 ]);
-const COMPONENT_STATUS: Type =
-    Type::Struct(&[("metadata", META), ("conditions", Type::Keyed(&["type"], &LEAF))]);
+const COMPONENT_STATUS: Type = Type::Struct(&[("metadata", META), ("conditions", Type::Keyed(&["type"], &LEAF))]);
 const WEBHOOKS: Type = Type::Struct(&[("metadata", META), ("webhooks", Type::Keyed(&["name"], &LEAF))]);
-const CSI_NODE: Type = Type::Struct(&[
-    ("metadata", META),
-    ("spec", Type::Struct(&[("drivers", Type::Keyed(&["name"], &LEAF))])),
-]);
+const CSI_NODE: Type =
+    Type::Struct(&[("metadata", META), ("spec", Type::Struct(&[("drivers", Type::Keyed(&["name"], &LEAF))]))]);
 const WITH_CONDITIONS: Type = Type::Struct(&[("metadata", META), ("status", CONDITIONS)]);
 const OTHER: Type = Type::Struct(&[("metadata", META)]);
 
@@ -104,8 +97,13 @@ pub(crate) fn type_of(api_version: &str, kind: &str) -> Option<Type> {
     Some(match (group, kind) {
         ("", "Pod") if v1 => POD,
         ("", "PodTemplate") if v1 => POD_TEMPLATE,
-        ("", "ReplicationController") if v1 => WORKLOAD,
-        ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet") | ("batch", "Job") if v1 => WORKLOAD,
+        ("", "ReplicationController")
+        | ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet")
+        | ("batch", "Job")
+            if v1 =>
+        {
+            WORKLOAD
+        }
         ("batch", "CronJob") if v1_or_beta => CRON_JOB,
         ("", "Service") if v1 => SERVICE,
         ("", "ServiceAccount") if v1 => SERVICE_ACCOUNT,
@@ -129,13 +127,11 @@ fn is_known(group: &str, version: &str, kind: &str) -> bool {
     let v1 = version == "v1";
     let v1_or_beta = matches!(version, "v1" | "v1beta1");
     match (group, kind) {
-        (
-            "",
-            "ConfigMap" | "Endpoints" | "Event" | "LimitRange" | "PersistentVolume" | "ResourceQuota" | "Secret",
-        )
-        | ("apps", "ControllerRevision") => v1,
+        ("", "ConfigMap" | "Endpoints" | "Event" | "LimitRange" | "PersistentVolume" | "ResourceQuota" | "Secret")
+        | ("apps", "ControllerRevision")
+        | ("autoscaling", "Scale")
+        | ("networking.k8s.io", "NetworkPolicy") => v1,
         ("autoscaling", "HorizontalPodAutoscaler") => matches!(version, "v1" | "v2beta1" | "v2beta2"),
-        ("autoscaling", "Scale") | ("networking.k8s.io", "NetworkPolicy") => v1,
         ("apiextensions.k8s.io", "CustomResourceDefinition")
         | ("certificates.k8s.io", "CertificateSigningRequest")
         | ("coordination.k8s.io", "Lease")

@@ -106,9 +106,11 @@ impl MemoryTree {
 
     fn below<'s>(&'s self, path: &'s RelPath) -> impl Iterator<Item = &'s RelPath> {
         // The files below a directory are neighbours in the order of paths, but for names such as `a-b` beside `a/`.
-        self.files.range(path..).map(|(file, _)| file).take_while(|file| file.as_str().starts_with(path.as_str())).filter(
-            |file| *file != path && file.is_within(path),
-        )
+        self.files
+            .range(path..)
+            .map(|(file, _)| file)
+            .take_while(move |file| file.as_str().starts_with(path.as_str()))
+            .filter(move |file| *file != path && file.is_within(path))
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn merge_vars(known: &mut Vec<Var>, other: Vec<Var>) -> Result<(), St
     Ok(())
 }
 
-/// Components work on what is there, whose variables they hand back: those that are equal are one.
+/// Replaces the variables everywhere and returns the names of those that nothing used.
 pub(crate) fn resolve(vars: &[Var], resources: &mut ResMap, config: &Config) -> Result<Vec<String>, String> {
     let mut values: BTreeMap<&str, Scalar> = BTreeMap::new();
     for var in vars {
@@ -90,11 +90,7 @@ pub(crate) fn resolve(vars: &[Var], resources: &mut ResMap, config: &Config) -> 
     Ok(vars.iter().map(|var| var.name.clone()).filter(|name| !used.contains(name)).collect())
 }
 
-fn expand_field(
-    field: &mut Node,
-    values: &BTreeMap<&str, Scalar>,
-    used: &mut BTreeSet<String>,
-) -> Result<(), String> {
+fn expand_field(field: &mut Node, values: &BTreeMap<&str, Scalar>, used: &mut BTreeSet<String>) -> Result<(), String> {
     match &mut field.value {
         Value::Scalar(scalar) if scalar.tag == Tag::Str => *scalar = expand(&scalar.text, values, used),
         Value::Scalar(_) => {}
@@ -133,19 +129,16 @@ fn expand(text: &str, values: &BTreeMap<&str, Scalar>, used: &mut BTreeSet<Strin
             result.push('$');
             rest = after;
         } else if let Some((name, tail)) = after.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
-            match values.get(name) {
-                Some(value) => {
-                    used.insert(name.to_owned());
-                    if text.len() == name.len() + 3 {
-                        return value.clone();
-                    }
-                    result.push_str(&value.text);
+            if let Some(value) = values.get(name) {
+                used.insert(name.to_owned());
+                if text.len() == name.len() + 3 {
+                    return value.clone();
                 }
-                None => {
-                    result.push_str("$(");
-                    result.push_str(name);
-                    result.push(')');
-                }
+                result.push_str(&value.text);
+            } else {
+                result.push_str("$(");
+                result.push_str(name);
+                result.push(')');
             }
             rest = tail;
         } else {

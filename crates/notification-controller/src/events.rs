@@ -20,4 +20,4 @@ mod select;
 mod sending;
 
 pub use dispatch::Ports;
-pub use handler::{EventServer, EventServerSettings};
+pub use handler::{EventMetrics, EventServer, EventServerSettings};

@@ -48,14 +48,6 @@ impl LabelSelector {
     }
 }
 
-/// The `matchLabels` of a reference, if it has any.
-///
-/// The API tells absent from empty; the types that were read do not. Empty counts as absent here, which never selects
-/// more than was asked for.
-pub fn given(pairs: &BTreeMap<String, String>) -> Option<&BTreeMap<String, String>> {
-    (!pairs.is_empty()).then_some(pairs)
-}
-
 fn is_key(key: &str) -> bool {
     match key.split_once('/') {
         Some((prefix, name)) => prefix.len() <= MAX_PREFIX && is_subdomain(prefix) && is_name(name),

@@ -2,21 +2,28 @@
 //!
 //! - [`events`]: the server to which the other controllers POST their events.
 //! - [`webhook`]: the server that forges and registries call.
-//! - [`receiver`]: the decisions of a Receiver's reconcile, as pure functions.
+//! - [`receiver`]: the reconcile of Receivers, which makes the webhooks' paths.
+//! - [`finalizers`]: the little that Providers and Alerts need of a controller.
 //! - [`server`], [`metrics`]: what both servers share.
-//! - [`cluster`]: what they need from the API server, as ports.
+//! - [`cluster`]: what they need from the API server, as ports; [`stores`]: those that are answered from memory.
+//! - [`app`], [`flags`]: the process.
 //!
 //! It deliberately has no state of its own beyond the duplicate check, and both servers work without leadership.
 
+pub mod app;
 pub mod cluster;
-mod error_chain;
 pub mod events;
 #[cfg(test)]
 mod fakes;
+pub mod finalizers;
+pub mod flags;
 pub mod labels;
 pub mod metrics;
 pub mod receiver;
+mod secret_watch;
 pub mod server;
+mod servers;
+pub mod stores;
 pub mod webhook;
 
 /// Whether an object may refer to one in another namespace (`--no-cross-namespace-refs` forbids it).

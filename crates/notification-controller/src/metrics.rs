@@ -51,6 +51,7 @@ struct InflightLabels {
 pub struct HttpMetrics(Arc<Inner>);
 
 struct Inner {
+    prefix: &'static str,
     handler: HandlerLabel,
     paths: Mutex<HashSet<String>>,
     duration: Family<RequestLabels, Histogram>,
@@ -59,32 +60,33 @@ struct Inner {
 }
 
 impl HttpMetrics {
-    /// Registers `<prefix>_http_request_duration_seconds`, `<prefix>_http_response_size_bytes` and
-    /// `<prefix>_http_requests_inflight`. The servers' prefixes are `gotk_event` and `gotk_receiver`.
-    pub fn register(registry: &mut Registry, prefix: &str, handler: HandlerLabel) -> Self {
-        let inner = Inner {
+    /// Metrics named `<prefix>_http_...`. The servers' prefixes are `gotk_event` and `gotk_receiver`.
+    pub fn new(prefix: &'static str, handler: HandlerLabel) -> Self {
+        Self(Arc::new(Inner {
+            prefix,
             handler,
             paths: Mutex::default(),
             duration: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
             size: Family::new_with_constructor(|| Histogram::new(exponential_buckets(100.0, 10.0, 8))),
             inflight: Family::default(),
-        };
+        }))
+    }
+
+    /// Adds `<prefix>_http_request_duration_seconds`, `<prefix>_http_response_size_bytes` and
+    /// `<prefix>_http_requests_inflight` to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        let Inner { prefix, duration, size, inflight, .. } = &*self.0;
         registry.register(
             format!("{prefix}_http_request_duration_seconds"),
             "The latency of the HTTP requests",
-            inner.duration.clone(),
+            duration.clone(),
         );
-        registry.register(
-            format!("{prefix}_http_response_size_bytes"),
-            "The size of the HTTP responses",
-            inner.size.clone(),
-        );
+        registry.register(format!("{prefix}_http_response_size_bytes"), "The size of the HTTP responses", size.clone());
         registry.register(
             format!("{prefix}_http_requests_inflight"),
             "The number of requests handled at the moment",
-            inner.inflight.clone(),
+            inflight.clone(),
         );
-        Self(Arc::new(inner))
     }
 
     /// The router with every request measured.
@@ -170,7 +172,8 @@ mod tests {
     #[tokio::test]
     async fn requests_are_counted_under_the_known_names_and_labels() {
         let mut registry = Registry::default();
-        let metrics = HttpMetrics::register(&mut registry, "gotk_event", HandlerLabel::Fixed("/"));
+        let metrics = HttpMetrics::new("gotk_event", HandlerLabel::Fixed("/"));
+        metrics.register(&mut registry);
         let mut router = metrics.measure(Router::new().fallback(|| async { StatusCode::TOO_MANY_REQUESTS }));
         call(&mut router, "POST", "/some/path").await;
         call(&mut router, "BREW", "/some/path").await;
@@ -189,7 +192,8 @@ mod tests {
     #[tokio::test]
     async fn the_number_of_path_labels_is_bounded() {
         let mut registry = Registry::default();
-        let metrics = HttpMetrics::register(&mut registry, "gotk_receiver", HandlerLabel::Path);
+        let metrics = HttpMetrics::new("gotk_receiver", HandlerLabel::Path);
+        metrics.register(&mut registry);
         let mut router = metrics.measure(Router::new());
         for number in 0..MAX_PATHS + 10 {
             call(&mut router, "GET", &format!("/{number}")).await;

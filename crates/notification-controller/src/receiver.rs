@@ -1,14 +1,19 @@
-//! The decisions of a Receiver's reconcile, without a client: is the spec acceptable, what is the token, what is the
-//! path, and what do the object's conditions say of a failure.
+//! Receiver: a secret path at which a forge or a registry asks for reconciles.
 //!
-//! It does not patch, emit events or requeue; the reconciler does, as the verdict has it.
+//! A pass: [`validate()`] checks the spec, [`token()`] takes the token out of the Secret, [`webhook_path`] makes the path; the verdict
+//! turns what they return into consequences, and the conclusion writes those into a status.
+//!
+//! Deliberately only the path is made here; the webhook server answers at it, on every replica, by the status alone.
 
+mod conclude;
 mod path;
+mod reconcile;
 mod token;
 mod validate;
 mod verdict;
 
 pub use path::webhook_path;
+pub use reconcile::{ReceiverReconciler, secret_index, secret_indexes};
 pub use token::{TokenError, token};
 pub use validate::{ValidateError, validate};
 pub use verdict::{Failure, PathChange, ReconcileError, Retry, Success};

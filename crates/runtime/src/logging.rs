@@ -76,12 +76,12 @@ fn render(encoding: LogEncoding, level: Level, now: jiff::Timestamp, message: &s
     let time = format!("{now:.3}");
     match encoding {
         LogEncoding::Json => {
-            let mut object = Map::new();
-            object.insert("level".into(), level.into());
-            object.insert("ts".into(), time.into());
-            object.insert("msg".into(), message.into());
-            object.extend(fields);
-            format!("{}\n", Value::Object(object))
+            // Level, time and message come first, where people and `kubectl logs` expect them; a map would sort them away.
+            let head = format!("{{\"level\":\"{level}\",\"ts\":\"{time}\",\"msg\":{}", Value::from(message));
+            let rest = Value::Object(fields).to_string();
+            let rest = rest.trim_start_matches('{');
+            let separator = if rest == "}" { "" } else { "," };
+            format!("{head}{separator}{rest}\n")
         }
         LogEncoding::Console => {
             let mut line = format!("{time}\t{level}\t{message}");
@@ -153,7 +153,10 @@ mod tests {
             "level": "info", "ts": "1970-01-01T00:00:00.000Z", "msg": "stored artifact", "name": "web"
         });
         assert_eq!(parsed, expected);
-        assert!(line.ends_with('\n'));
+        let start = "{\"level\":\"info\",\"ts\":\"1970-01-01T00:00:00.000Z\",\"msg\":\"stored artifact\",";
+        assert!(line.starts_with(start), "{line}");
+        let bare = render(LogEncoding::Json, Level::INFO, jiff::Timestamp::UNIX_EPOCH, "x", Map::new());
+        assert_eq!(bare, "{\"level\":\"info\",\"ts\":\"1970-01-01T00:00:00.000Z\",\"msg\":\"x\"}\n");
     }
 
     #[test]

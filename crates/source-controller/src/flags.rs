@@ -11,7 +11,7 @@ use sluice_runtime::flags::{CommonFlags, ShardFlags, parse_duration};
 
 /// Fetches sources and publishes them as artifacts.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "source-controller", version)]
+#[command(name = "source-controller", version, args_override_self = true)]
 pub struct Flags {
     #[expect(missing_docs, reason = "documented on the type; a doc comment here would become help text")]
     #[command(flatten)]

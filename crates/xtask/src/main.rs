@@ -4,6 +4,7 @@
 //! command is a module.
 
 mod arch;
+mod bench;
 mod crds;
 mod metadata;
 mod tidy;
@@ -26,6 +27,11 @@ enum Command {
     Crds(crds::Arguments),
     /// Compares the crates with the table in docs/architecture.md.
     Arch,
+    /// Measures the real programs, and prints what it measured.
+    Bench {
+        #[command(subcommand)]
+        bench: bench::Bench,
+    },
     /// Checks the repository's own rules: module docs, leftovers, dependencies, licences, scripts.
     Tidy,
 }
@@ -34,6 +40,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Crds(arguments) => crds::run(&repository_root(), &arguments),
         Command::Arch => arch::run(&repository_root()),
+        Command::Bench { bench } => bench::run(&repository_root(), &bench),
         Command::Tidy => tidy::run(&repository_root()),
     }
 }

@@ -37,10 +37,9 @@ impl Node {
             }
             Json::String(text) => Self::string(text),
             Json::Array(items) => items.iter().map(Self::from_json).collect::<Vec<_>>().into(),
-            Json::Object(fields) => Value::Mapping(
-                fields.iter().map(|(key, value)| (key.clone(), Self::from_json(value))).collect(),
-            )
-            .into(),
+            Json::Object(fields) => {
+                Value::Mapping(fields.iter().map(|(key, value)| (key.clone(), Self::from_json(value))).collect()).into()
+            }
         }
     }
 }

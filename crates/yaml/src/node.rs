@@ -297,15 +297,12 @@ impl FromIterator<(String, Node)> for Mapping {
         let mut seen = std::collections::HashMap::new();
         let mut entries: Vec<Entry> = Vec::new();
         for (key, value) in pairs {
-            match seen.get(&key) {
-                Some(&index) => {
-                    let entry: &mut Entry = &mut entries[index];
-                    entry.value = value;
-                }
-                None => {
-                    seen.insert(key.clone(), entries.len());
-                    entries.push(Entry { key: Key::new(key), value });
-                }
+            if let Some(&index) = seen.get(&key) {
+                let entry: &mut Entry = &mut entries[index];
+                entry.value = value;
+            } else {
+                seen.insert(key.clone(), entries.len());
+                entries.push(Entry { key: Key::new(key), value });
             }
         }
         Self { entries }

@@ -55,8 +55,7 @@ fn merge_sort<'a, T: Copy>(items: &mut [T], scratch: &mut [T], key: impl Fn(T) -
     let (mut left, mut right) = (0, middle);
     for slot in items.iter_mut() {
         let take_right = left == middle
-            || (right < scratch.len()
-                && natural_order(key(scratch[right]), key(scratch[left])) == Ordering::Less);
+            || (right < scratch.len() && natural_order(key(scratch[right]), key(scratch[left])) == Ordering::Less);
         let from = if take_right { &mut right } else { &mut left };
         *slot = scratch[*from];
         *from += 1;

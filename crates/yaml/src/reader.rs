@@ -188,10 +188,8 @@ impl Reader<'_> {
 
     fn spend(&mut self, line: u32, nodes: usize, bytes: usize) -> Result<(), YamlError> {
         let exceeded = |what, limit| YamlError::LimitExceeded { line, what, limit };
-        self.budget.nodes =
-            self.budget.nodes.checked_sub(nodes).ok_or_else(|| exceeded("nodes", self.limits.nodes))?;
-        self.budget.bytes =
-            self.budget.bytes.checked_sub(bytes).ok_or_else(|| exceeded("bytes", self.limits.bytes))?;
+        self.budget.nodes = self.budget.nodes.checked_sub(nodes).ok_or_else(|| exceeded("nodes", self.limits.nodes))?;
+        self.budget.bytes = self.budget.bytes.checked_sub(bytes).ok_or_else(|| exceeded("bytes", self.limits.bytes))?;
         Ok(())
     }
 
@@ -245,7 +243,6 @@ impl Reader<'_> {
         let resolved = || if plain { resolve(&text, self.dialect) } else { Tag::Str };
         let wanted = match tag.and_then(|tag| tag.strip_prefix("tag:yaml.org,2002:")) {
             None if tag == Some("!") => Tag::Str,
-            None => resolved(),
             Some("str") => Tag::Str,
             Some("binary") => return binary(&text, position),
             Some("int") => Tag::Int,
@@ -253,7 +250,8 @@ impl Reader<'_> {
             Some("bool") => Tag::Bool,
             Some("null") => Tag::Null,
             Some("timestamp") => Tag::Timestamp,
-            Some(_) => resolved(),
+            // No tag, or one of the user's own, which kustomize drops.
+            None | Some(_) => resolved(),
         };
         let fits = match wanted {
             Tag::Str => true,
@@ -420,4 +418,3 @@ fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
     }
     Some(bytes)
 }
-

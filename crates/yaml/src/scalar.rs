@@ -197,25 +197,21 @@ fn go_float(text: &str) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-/// A float as Go's JSON encoder and decoder leave it: whole numbers within the integer ranges become integers.
+/// A float as Go's JSON encoder and decoder leave it: a whole number is written with the fewest digits that tell it apart, then
+/// zeros, and read back as an integer if it fits one.
 fn json_float(value: f64) -> Option<Number> {
-    const TWO_POW_63: f64 = 9_223_372_036_854_775_808.0;
-    const TWO_POW_64: f64 = 18_446_744_073_709_551_616.0;
+    // From here on Go writes an exponent, which is never read as an integer.
+    const EXPONENT_FROM: f64 = 1e21;
     if !value.is_finite() {
         return None;
     }
-    if value.fract() == 0.0 && !(value == 0.0 && value.is_sign_negative()) {
-        #[expect(clippy::cast_possible_truncation, reason = "the range is checked and the fraction is zero")]
-        if (-TWO_POW_63..TWO_POW_63).contains(&value) {
-            return Some((value as i64).into());
+    if value.fract() == 0.0 && value.abs() < EXPONENT_FROM {
+        let digits = value.to_string();
+        if let Ok(integer) = digits.parse::<i64>() {
+            return Some(integer.into());
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the range is checked and the fraction is zero"
-        )]
-        if (TWO_POW_63..TWO_POW_64).contains(&value) {
-            return Some((value as u64).into());
+        if let Ok(integer) = digits.parse::<u64>() {
+            return Some(integer.into());
         }
     }
     Number::from_f64(value)
@@ -256,7 +252,7 @@ pub(crate) fn timestamp(text: &str) -> Option<String> {
         if length == 0 || length > 9 {
             return None;
         }
-        fraction = after[..length].trim_end_matches('0').to_owned();
+        fraction.push_str(after[..length].trim_end_matches('0'));
         rest = &after[length..];
     }
     let zone = match (needs_zone, rest) {
@@ -312,7 +308,9 @@ pub(crate) fn is_base60(text: &str) -> bool {
     parts.iter().enumerate().all(|(index, part)| {
         let digits = if index == last {
             match part.split_once('.') {
-                Some((digits, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') => digits,
+                Some((digits, fraction)) if fraction.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_') => {
+                    digits
+                }
                 Some(_) => return false,
                 None => part,
             }
@@ -372,6 +370,7 @@ mod tests {
             ("1_000", "1000"),
             ("-9223372036854775808", "-9223372036854775808"),
             ("18446744073709551615", "18446744073709551615"),
+            ("63178281213216448.0", "63178281213216450"),
             ("2020-01-02", "\"2020-01-02T00:00:00Z\""),
             ("2020-01-02T03:04:05.120+02:00", "\"2020-01-02T03:04:05.12+02:00\""),
         ] {

@@ -255,10 +255,15 @@ impl Writer<'_> {
 
     fn double_quoted(&mut self, text: &str, indent: usize, fold: bool) {
         self.push('"');
+        // The Go library looks for a byte order mark at the start of the text whichever character it is about to write, so that
+        // a text that starts with one is escaped throughout.
+        let all = text.starts_with('\u{feff}');
         let mut after_space = false;
         let mut letters = text.char_indices().peekable();
         while let Some((index, letter)) = letters.next() {
-            if letter == ' ' {
+            if all {
+                self.push_str(&escape_always(letter));
+            } else if letter == ' ' {
                 let next = letters.peek().map(|&(_, letter)| letter);
                 if fold && !after_space && self.column > FOLD_AFTER && index > 0 && next.is_some() {
                     self.indent(indent);
@@ -330,6 +335,7 @@ fn style_of(text: &str, place: Place) -> Style {
 }
 
 /// What syntax allows for a text outside of flow collections.
+#[expect(clippy::struct_excessive_bools, reason = "four independent answers, as in libyaml's analysis")]
 struct Analysis {
     multiline: bool,
     plain: bool,
@@ -396,6 +402,10 @@ fn escape(letter: char) -> Option<String> {
     if is_printable(letter) && !is_break(letter) && letter != '"' && letter != '\\' {
         return None;
     }
+    Some(escape_always(letter))
+}
+
+fn escape_always(letter: char) -> String {
     let code = u32::from(letter);
     let short = match letter {
         '\0' => '0',
@@ -412,11 +422,11 @@ fn escape(letter: char) -> Option<String> {
         '\u{85}' => 'N',
         '\u{2028}' => 'L',
         '\u{2029}' => 'P',
-        _ if code <= 0xFF => return Some(format!("\\x{code:02X}")),
-        _ if code <= 0xFFFF => return Some(format!("\\u{code:04X}")),
-        _ => return Some(format!("\\U{code:08X}")),
+        _ if code <= 0xFF => return format!("\\x{code:02X}"),
+        _ if code <= 0xFFFF => return format!("\\u{code:04X}"),
+        _ => return format!("\\U{code:08X}"),
     };
-    Some(format!("\\{short}"))
+    format!("\\{short}")
 }
 
 /// A number as Go's shortest `%g` prints it: exponent form below 1e-4 and from 1e6 on (whole numbers only beyond 64 bits, since

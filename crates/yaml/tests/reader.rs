@@ -34,7 +34,8 @@ fn nodes_know_their_place() {
 
 #[test]
 fn configuration_files_follow_yaml_one_point_one() {
-    let node = read_config(b"a: yes\nb: off\na: 1\n2: x\nd: 2020-01-02\n---\nz: 1\n", &Limits::DEFAULT).unwrap().unwrap();
+    let node =
+        read_config(b"a: yes\nb: off\na: 1\n2: x\nd: 2020-01-02\n---\nz: 1\n", &Limits::DEFAULT).unwrap().unwrap();
     let expected = serde_json::json!({"a": 1, "b": false, "2": "x", "d": "2020-01-02"});
     assert_eq!(node.to_json().unwrap(), expected);
     assert_eq!(read_config(b"# nothing\n", &Limits::DEFAULT).unwrap(), None);
@@ -42,10 +43,12 @@ fn configuration_files_follow_yaml_one_point_one() {
 
 #[test]
 fn alias_bombs_deep_nests_and_large_inputs_are_refused() {
+    use std::fmt::Write as _;
+
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {
         let item = format!("*a{}, ", level - 1).repeat(10);
-        bomb.push_str(&format!("a{level}: &a{level} [{item}]\n"));
+        writeln!(bomb, "a{level}: &a{level} [{item}]").unwrap();
     }
     let limits = Limits { bytes: 1 << 20, depth: 50, nodes: 10_000 };
     for text in [bomb, "[".repeat(100), "- ".repeat(100), "x".repeat((1 << 20) + 1)] {
@@ -66,7 +69,7 @@ impl Random {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
+        usize::try_from(self.next() % bound as u64).expect("the remainder is below a usize")
     }
 }
 
@@ -84,7 +87,8 @@ fn random_and_mutated_texts_never_panic_and_what_is_written_reads_back() {
     let alphabet = b"abc \n\t\r:-#&*!|>'\"%@`{}[],?~.<=0123\\\xc3\xa9\xff\0";
     let limits = Limits { bytes: 1 << 16, depth: 40, nodes: 2_000 };
     for _ in 0..20_000 {
-        let mut text = if random.below(4) == 0 { Vec::new() } else { SEEDS[random.below(SEEDS.len())].as_bytes().to_vec() };
+        let mut text =
+            if random.below(4) == 0 { Vec::new() } else { SEEDS[random.below(SEEDS.len())].as_bytes().to_vec() };
         for _ in 0..=random.below(12) {
             let at = random.below(text.len() + 1);
             let byte = alphabet[random.below(alphabet.len())];

@@ -64,8 +64,8 @@ pub struct CrossNamespaceObjectReference {
     #[schemars(length(min = 1, max = 253))]
     pub namespace: Option<String>,
     /// Labels that the object must carry; read only if the name is an asterisk.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub match_labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub match_labels: Option<BTreeMap<String, String>>,
 }
 
 /// Namespaces from which an object may be referred to. Stored, but no controller reads it.

@@ -131,8 +131,8 @@ pub struct ReceiverResource {
     #[schemars(length(min = 1, max = 253))]
     pub namespace: Option<String>,
     /// Labels that the object must carry; read only if the name is an asterisk.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub match_labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub match_labels: Option<BTreeMap<String, String>>,
     /// CEL expression like the resource filter, for this entry only; both must hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,

@@ -2,7 +2,7 @@
 //!
 //! Deliberately reads sources from the watch's cache; only before the first list has arrived it asks the API server.
 
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Api, Client, ResourceExt};
 use sluice_api::ArtifactSource;
 use sluice_api::kustomize::{Kustomization, SourceKind};
 use sluice_api::meta::Artifact;

@@ -20,7 +20,12 @@ fn check(head: &str, target: &str, patch: &str, expected: &str) {
 
 #[test]
 fn fields_are_set_deleted_and_kept() {
-    check(THING, "  a: 1\n  b: 2\n  c: null\n", "  a: 3\n  b: null\n  d: null\n  e: 4\n", "  a: 3\n  c: null\n  e: 4\n");
+    check(
+        THING,
+        "  a: 1\n  b: 2\n  c: null\n",
+        "  a: 3\n  b: null\n  d: null\n  e: 4\n",
+        "  a: 3\n  c: null\n  e: 4\n",
+    );
     check(THING, "  a:\n  b: 1\n", "  b: 2\n", "  b: 2\n");
 }
 
@@ -50,8 +55,18 @@ fn lists_without_a_merge_key_are_replaced() {
 
 #[test]
 fn directives_delete_replace_and_are_checked() {
-    check(POD, "  containers:\n  - name: a\n  - name: b\n", "  containers:\n  - name: a\n    $patch: delete\n", "  containers:\n  - name: b\n");
-    check(POD, "  containers:\n  - name: a\n", "  containers:\n  - $patch: replace\n  - name: b\n", "  containers:\n  - name: b\n");
+    check(
+        POD,
+        "  containers:\n  - name: a\n  - name: b\n",
+        "  containers:\n  - name: a\n    $patch: delete\n",
+        "  containers:\n  - name: b\n",
+    );
+    check(
+        POD,
+        "  containers:\n  - name: a\n",
+        "  containers:\n  - $patch: replace\n  - name: b\n",
+        "  containers:\n  - name: b\n",
+    );
     check(THING, "  a:\n    x: 1\n", "  a:\n    $patch: replace\n    y2: 2\n", "  a:\n    y2: 2\n");
     assert_eq!(merged(&format!("{THING}  a: 1\n"), "apiVersion: example.org/v1\nkind: Thing\n$patch: delete\n"), "");
     let error = strategic_merge(node("a: {b: 1}\n"), node("a: {$patch: frob}\n"));
@@ -67,7 +82,12 @@ fn an_element_cannot_be_replaced_by_directive() {
 #[test]
 fn sets_of_scalars_are_joined() {
     let head = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n";
-    check(head, "  finalizers:\n  - a\n  - b\n", "  finalizers:\n  - c\n  - b\n", "  finalizers:\n  - c\n  - b\n  - a\n");
+    check(
+        head,
+        "  finalizers:\n  - a\n  - b\n",
+        "  finalizers:\n  - c\n  - b\n",
+        "  finalizers:\n  - c\n  - b\n  - a\n",
+    );
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use sluice_yaml::{Node, Scalar, Tag};
 
-use super::{Transform, TransformError};
-use crate::fieldspec::{Create, FieldSpec, expect_scalar, set_entry, split_path};
+use super::{SetNamespace, Transform, TransformError};
+use crate::fieldspec::{Create, FieldSpec, expect_scalar, set_entry};
 use crate::kustomization::{Replica, Selector};
 use crate::resmap::ResMap;
 use crate::selector::Matcher;
@@ -89,6 +89,11 @@ impl Transform for ValueAdd {
                 if !matcher.resource(resources.get(index)) {
                     continue;
                 }
+                if field_path == "metadata/namespace" {
+                    let namespace = SetNamespace { namespace: self.value.clone(), ..SetNamespace::default() };
+                    resources.edit(index, |resource| namespace.change(resource))?;
+                    continue;
+                }
                 resources.edit(index, |resource| {
                     spec.visit(&mut resource.node, &resource.id, Create::Scalar, &mut |field| {
                         expect_scalar(field)?;
@@ -109,7 +114,9 @@ fn insert_part(text: &str, value: &str, position: i64) -> String {
     if position == 0 {
         return value.to_owned();
     }
-    let mut parts = split_path(text, '/');
-    parts.insert((position - 1).min(parts.len()), value.to_owned());
-    parts.join("/")
+    // A leading slash stays in front.
+    let (slash, path) = text.strip_prefix('/').map_or(("", text), |path| ("/", path));
+    let mut parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    parts.insert((position - 1).min(parts.len()), value);
+    format!("{slash}{}", parts.join("/"))
 }

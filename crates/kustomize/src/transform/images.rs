@@ -4,7 +4,7 @@ use regex::Regex;
 use sluice_yaml::{Node, Value};
 
 use super::{Transform, TransformError};
-use crate::fieldspec::{Create, FieldSpec, expect_scalar, set_text};
+use crate::fieldspec::{Create, FieldError, FieldSpec, expect_scalar, set_text};
 use crate::kustomization::Image;
 use crate::resmap::ResMap;
 use crate::selector::compile;
@@ -71,7 +71,10 @@ impl ImageTag {
                     return Ok(());
                 }
                 let items = entry.value.as_sequence_mut().into_iter().flatten();
-                items.filter_map(|item| item.get_mut("image")).filter(|image| !image.is_null()).try_for_each(|image| self.change(image))
+                items
+                    .filter_map(|item| item.get_mut("image"))
+                    .filter(|image| !image.is_null())
+                    .try_for_each(|image| self.change(image))
             }),
         }
     }
@@ -83,12 +86,11 @@ impl Transform for ImageTag {
             if resource.id.gvk.kind == "CustomResourceDefinition" {
                 return Ok(());
             }
-            self.walk(&mut resource.node).map_err(|problem| crate::fieldspec::FieldError::At {
+            self.walk(&mut resource.node).map_err(|problem| FieldError::At {
                 path: "image".to_owned(),
                 id: resource.id.to_string(),
                 problem,
-            })?;
-            Ok(())
+            })
         })?;
         resources.edit_all(|resource| {
             if resource.id.gvk.kind == "CustomResourceDefinition" {

@@ -3,7 +3,7 @@
 use sluice_yaml::{Node, Value};
 
 use super::{Transform, TransformError};
-use crate::fieldspec::{Create, FieldError, FieldSpec, set_text};
+use crate::fieldspec::{Create, FieldError, FieldSpec, expect_scalar, set_text};
 use crate::id::Gvk;
 use crate::resmap::ResMap;
 use crate::resource::Resource;
@@ -32,7 +32,7 @@ impl SubjectMode {
 }
 
 /// Sets namespaces.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SetNamespace {
     pub(crate) namespace: String,
     pub(crate) specs: Vec<FieldSpec>,
@@ -42,14 +42,15 @@ pub(crate) struct SetNamespace {
 
 impl SetNamespace {
     fn set(&self, field: &mut Node) -> Result<(), String> {
+        expect_scalar(field).map_err(|problem| format!("namespace field specs must target scalar nodes: {problem}"))?;
         if self.unset_only && !field.is_null() && field.text() != Some("") {
             return Ok(());
         }
         set_text(field, &self.namespace)
     }
 
-    fn change(&self, resource: &mut Resource) -> Result<(), FieldError> {
-        resource.store_past_id();
+    /// Sets the namespace of one resource.
+    pub(super) fn change(&self, resource: &mut Resource) -> Result<(), FieldError> {
         let is_binding = matches!(resource.id.gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
         if !resource.id.gvk.is_cluster_scoped() {
             let spec = FieldSpec::new(Gvk::default(), "metadata/namespace", true);
@@ -103,7 +104,10 @@ impl Transform for SetNamespace {
             return Ok(());
         }
         for index in 0..resources.len() {
-            resources.edit(index, |resource| self.change(resource))?;
+            resources.edit(index, |resource| {
+                resource.store_past_id();
+                self.change(resource)
+            })?;
             let id = &resources.get(index).id;
             if resources.count(id) != 1 {
                 return Err(TransformError::NamespaceConflict(id.to_string()));

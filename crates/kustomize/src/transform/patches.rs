@@ -20,7 +20,7 @@ pub(crate) enum PatchConfigError {
     #[error("patch and path can't be set at the same time\n{0}")]
     Both(String),
     #[error("unable to parse SM or JSON patch from {label} ({strategic}; {json})")]
-    Unreadable { label: String, strategic: DocumentError, json: JsonPatchError },
+    Unreadable { label: String, strategic: Box<DocumentError>, json: Box<JsonPatchError> },
     #[error("illegally qualifies as both an SM and JSON patch: {0}")]
     Ambiguous(String),
     #[error("patch appears to be empty; files=[{}]", .0.join(" "))]
@@ -76,7 +76,13 @@ impl PatchStep {
                 Body::Strategic(documents)
             }
             (Err(_), Ok(patch)) => Body::Json(patch),
-            (Err(strategic), Err(json)) => return Err(PatchConfigError::Unreadable { label, strategic, json }),
+            (Err(strategic), Err(json)) => {
+                return Err(PatchConfigError::Unreadable {
+                    label,
+                    strategic: Box::new(strategic),
+                    json: Box::new(json),
+                });
+            }
         };
         let target = patch.target.as_ref().map(Matcher::new).transpose()?;
         Ok(Self { body, target, label, remember: true, legacy: false })
@@ -88,25 +94,30 @@ impl PatchStep {
     }
 
     /// An entry of `patchesJson6902` whose text has been read.
-    pub(crate) fn json(target: Option<&Selector>, text: &str, path: &str, limits: &Limits) -> Result<Self, PatchConfigError> {
-        let patch = JsonPatch::parse(text, limits)
+    pub(crate) fn json(
+        target: Option<&Selector>,
+        text: &str,
+        path: &str,
+        limits: &Limits,
+    ) -> Result<Self, PatchConfigError> {
+        let operations = JsonPatch::parse(text, limits)
             .map_err(|source| PatchConfigError::BadJson { text: text.to_owned(), source })?;
-        if patch.len() == 0 {
+        if operations.len() == 0 {
             return Err(PatchConfigError::EmptyJson(path.to_owned()));
         }
         let target = target.map(Matcher::new).transpose()?;
-        Ok(Self { body: Body::Json(patch), target, label: path.to_owned(), remember: false, legacy: false })
-    }
-
-    fn selected(&self, matcher: &Matcher, resources: &ResMap) -> Vec<usize> {
-        (0..resources.len()).filter(|&index| matcher.resource(resources.get(index))).collect()
+        Ok(Self { body: Body::Json(operations), target, label: path.to_owned(), remember: false, legacy: false })
     }
 
     fn apply_strategic(&self, documents: &[Resource], resources: &mut ResMap) -> Result<(), TransformError> {
         let Some(matcher) = &self.target else {
             for patch in documents {
                 let index = resources.find_one(&patch.id).map_err(|source| {
-                    if self.legacy { source.into() } else { TransformError::NoTarget { id: patch.id.to_string(), source } }
+                    if self.legacy {
+                        source.into()
+                    } else {
+                        TransformError::NoTarget { id: patch.id.to_string(), source }
+                    }
                 })?;
                 let patch = if self.legacy { normalised(patch) } else { patch.clone() };
                 resources.edit(index, |resource| merge_into(resource, patch))?;
@@ -121,16 +132,20 @@ impl PatchStep {
             [patch] => patch,
             _ => return Err(TransformError::ManyPatches(self.label.clone())),
         };
-        for index in self.selected(matcher, resources) {
+        for index in selected(matcher, resources) {
             let patch = normalised(patch);
             resources.edit(index, |resource| merge_into(resource, patch))?;
             let id = &resources.get(index).id;
             if !resources.get(index).is_empty() && resources.count(id) > 1 {
-                return Err(crate::resmap::IdError::Registered { id: id.clone() }.into());
+                return Err(crate::resmap::IdError::Registered { id: Box::new(id.clone()) }.into());
             }
         }
         Ok(())
     }
+}
+
+fn selected(matcher: &Matcher, resources: &ResMap) -> Vec<usize> {
+    (0..resources.len()).filter(|&index| matcher.resource(resources.get(index))).collect()
 }
 
 /// Before a targeted patch is applied its labels and annotations are rewritten as strings, nulls included.
@@ -157,7 +172,9 @@ fn merge_into(resource: &mut Resource, patch: Resource) -> Result<(), TransformE
     resource.node = merged;
     if let Some(object) = resource.node.as_mapping_mut() {
         // Group and version of the target are never a patch's to change.
-        object.insert("apiVersion", sluice_yaml::Node::string(id.gvk.api_version()));
+        if !id.gvk.version.is_empty() {
+            object.insert("apiVersion", sluice_yaml::Node::string(id.gvk.api_version()));
+        }
         if !patch.allow_kind_change {
             object.insert("kind", sluice_yaml::Node::string(&id.gvk.kind));
         }
@@ -176,7 +193,7 @@ impl Transform for PatchStep {
             Body::Json(patch) => patch,
         };
         let Some(matcher) = &self.target else { return Err(TransformError::NoJsonTarget(self.label.clone())) };
-        for index in self.selected(matcher, resources) {
+        for index in selected(matcher, resources) {
             resources.edit(index, |resource| {
                 if self.remember {
                     resource.store_past_id();

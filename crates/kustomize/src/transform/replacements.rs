@@ -76,9 +76,10 @@ fn refine(value: &Node, options: &FieldOptions) -> Result<Node, String> {
         return Err("delimiter option can only be used with scalar nodes".to_owned());
     };
     let parts: Vec<&str> = scalar.text.split(options.delimiter.as_str()).collect();
-    let part = usize::try_from(options.index).ok().and_then(|index| parts.get(index)).ok_or_else(|| {
-        format!("options.index {} is out of bounds for value {}", options.index, scalar.text)
-    })?;
+    let part = usize::try_from(options.index)
+        .ok()
+        .and_then(|index| parts.get(index))
+        .ok_or_else(|| format!("options.index {} is out of bounds for value {}", options.index, scalar.text))?;
     Ok(with_text(scalar, part).into())
 }
 
@@ -153,7 +154,8 @@ fn set_field(field: &mut Node, value: &Node, options: &FieldOptions) -> Result<(
 
 /// A path may go on inside a JSON text that a field holds. `None` if it does not.
 fn set_structured(node: &mut Node, parts: &[String], value: &Node) -> Option<Result<(), String>> {
-    let at = (1..parts.len()).find(|&at| lookup(node, &parts[..at]).is_some_and(|field| field.as_scalar().is_some()))?;
+    let at =
+        (1..parts.len()).find(|&at| lookup(node, &parts[..at]).is_some_and(|field| field.as_scalar().is_some()))?;
     let text = lookup(node, &parts[..at])?.text()?.to_owned();
     let mut inner = sluice_yaml::read_documents(text.as_bytes(), &sluice_yaml::Limits::DEFAULT).ok()?.pop()?;
     let set_text = &mut |field: &mut Node| {

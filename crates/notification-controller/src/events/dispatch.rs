@@ -9,6 +9,7 @@ use std::time::Duration;
 use sluice_api::constants::reason;
 use sluice_api::meta::Event;
 use sluice_api::notification::Alert;
+use sluice_runtime::logging::error_chain;
 use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
@@ -19,7 +20,6 @@ use super::select::Selection;
 use super::sending::Sending;
 use crate::CrossNamespace;
 use crate::cluster::{Objects, Secrets};
-use crate::error_chain::chain;
 
 /// From the arrival of an event to the start of its last send.
 const PREPARATION: Duration = Duration::from_secs(15);
@@ -113,7 +113,7 @@ impl Dispatcher {
     }
 
     fn report_failure(&self, alert: &Alert, event: &Event, error: &PrepareError) {
-        let text = format!("failed to dispatch notification for {}: {}", object_path(event), chain(error));
+        let text = format!("failed to dispatch notification for {}: {}", object_path(event), error_chain(error));
         error!(alert = alert_path(alert), "{text}");
         self.ports.warnings.warn(alert, reason::NOTIFICATION_DISPATCH_FAILED, &text, &BTreeMap::new());
     }

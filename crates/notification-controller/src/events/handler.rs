@@ -22,7 +22,7 @@ use tracing::{debug, error, warn};
 use super::dedupe;
 use super::dispatch::{Dispatcher, Ports};
 use super::limiter::{Decision, Limiter};
-use super::sending::Sending;
+use super::sending::{SendMetrics, Sending};
 use super::{decode::decode, prepare::object_path};
 use crate::CrossNamespace;
 use crate::server::{BodyError, read_body};
@@ -51,6 +51,25 @@ impl Default for EventServerSettings {
     }
 }
 
+/// What the event server counts beyond its HTTP requests. Clones share the counts.
+#[derive(Clone, Debug, Default)]
+pub struct EventMetrics {
+    sends: SendMetrics,
+    unrecorded: Counter,
+}
+
+impl EventMetrics {
+    /// Adds the counters to a registry.
+    pub fn register(&self, registry: &mut Registry) {
+        self.sends.register(registry);
+        registry.register(
+            "sluice_event_unrecorded",
+            "Events let through unrecorded because the duplicate check was full",
+            self.unrecorded.clone(),
+        );
+    }
+}
+
 /// The event server without its listener. Cloning shares it.
 #[derive(Clone)]
 pub struct EventServer(Arc<Inner>);
@@ -66,27 +85,18 @@ struct Inner {
 
 impl EventServer {
     /// A server over these ports.
-    pub fn new(settings: EventServerSettings, ports: Ports) -> Self {
+    pub fn new(settings: EventServerSettings, ports: Ports, metrics: EventMetrics) -> Self {
         let EventServerSettings { rate_limit_interval, cross_namespace, retry } = settings;
-        let sending = Arc::new(Sending::new(Arc::clone(&ports.warnings), retry));
+        let EventMetrics { sends, unrecorded } = metrics;
+        let sending = Arc::new(Sending::new(Arc::clone(&ports.warnings), retry, sends));
         Self(Arc::new(Inner {
             limiter: Mutex::new(Limiter::new(rate_limit_interval)),
-            unrecorded: Counter::default(),
+            unrecorded,
             dispatcher: Dispatcher::new(ports, cross_namespace, Arc::clone(&sending)),
             sending,
             preparing: Arc::new(Semaphore::new(MAX_PREPARING)),
             preparations: TaskTracker::new(),
         }))
-    }
-
-    /// Adds the server's own metrics (not those of HTTP) to a registry.
-    pub fn register(&self, registry: &mut Registry) {
-        self.0.sending.register(registry);
-        registry.register(
-            "sluice_event_unrecorded",
-            "Events let through unrecorded because the duplicate check was full",
-            self.0.unrecorded.clone(),
-        );
     }
 
     /// The routes, to be served with `server::serve`.

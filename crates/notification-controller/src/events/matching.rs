@@ -8,7 +8,6 @@ use sluice_api::meta::{CrossNamespaceObjectReference, Event};
 use sluice_api::notification::{AlertSeverity, AlertSpec};
 
 use super::go_regex;
-use crate::labels::given;
 
 /// What a source says of an event before labels are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +33,8 @@ pub fn source_match<'a>(
         && object.kind == source.kind
         && (*alert_severity == AlertSeverity::Info || alert_severity.as_str() == event.severity.as_str())
         && (source.name == "*" || source.name == object.name);
-    match (wanted, given(&source.match_labels)) {
+    // An empty map is not the same as none: it still asks for an object that exists.
+    match (wanted, &source.match_labels) {
         (false, _) => SourceMatch::No,
         (true, None) => SourceMatch::Yes,
         (true, Some(labels)) => SourceMatch::IfLabelled(labels),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use sluice_api::constants::reason;
 use sluice_api::meta::Event;
 use sluice_api::notification::Alert;
+use sluice_runtime::logging::error_chain;
 use tokio::sync::OnceCell;
 use tracing::warn;
 
 use super::matching::{SourceMatch, message_verdict, source_match};
 use super::ports::AlertEvents;
 use crate::cluster::{ObjectName, Objects, Resource};
-use crate::error_chain::chain;
 use crate::labels::LabelSelector;
 
 /// One event looking for its Alerts.
@@ -89,9 +89,9 @@ impl<'a> Selection<'a> {
     /// The labels of the involved object, or why they could not be read.
     async fn read_labels(&self) -> Result<BTreeMap<String, String>, String> {
         let object = &self.event.involved_object;
-        let resource = Resource::parse(&object.api_version, &object.kind).map_err(|error| chain(&error))?;
-        let name = ObjectName::parse(&object.namespace, &object.name).map_err(|error| chain(&error))?;
-        self.objects.labels(&resource, &name).await.map_err(|error| chain(&error))
+        let resource = Resource::parse(&object.api_version, &object.kind).map_err(|error| error_chain(&error))?;
+        let name = ObjectName::parse(&object.namespace, &object.name).map_err(|error| error_chain(&error))?;
+        self.objects.labels(&resource, &name).await.map_err(|error| error_chain(&error))
     }
 
     fn warn(&self, alert: &Alert, reason: &str, text: &str) {

@@ -15,13 +15,13 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 use sluice_api::constants::reason;
 use sluice_http_client::RetryPolicy;
+use sluice_runtime::logging::error_chain;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use super::ports::AlertEvents;
 use super::prepare::Delivery;
-use crate::error_chain::chain;
 
 /// Sends at once. A send holds one message (at most 3 MiB, in practice a few KiB) and one connection for at most its
 /// Provider's timeout, 15 s by default.
@@ -43,47 +43,43 @@ struct OutcomeLabels {
     outcome: Outcome,
 }
 
+/// How sends ended, counted. Clones share the counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SendMetrics(Family<OutcomeLabels, Counter>);
+
+impl SendMetrics {
+    /// Adds the counter to a registry.
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register("sluice_notification_sends", "Notifications by how their sending ended", self.0.clone());
+    }
+
+    fn count(&self, outcome: Outcome) {
+        self.0.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+}
+
 /// The pool of sends.
 pub(super) struct Sending {
     places: Arc<Semaphore>,
     tracker: TaskTracker,
-    outcomes: Family<OutcomeLabels, Counter>,
+    metrics: SendMetrics,
     warnings: Arc<dyn AlertEvents>,
     policy: RetryPolicy,
 }
 
 impl Sending {
-    pub(super) fn new(warnings: Arc<dyn AlertEvents>, policy: RetryPolicy) -> Self {
-        Self::with_places(warnings, policy, MAX_SENDS)
-    }
-
-    pub(super) fn with_places(warnings: Arc<dyn AlertEvents>, policy: RetryPolicy, places: usize) -> Self {
-        Self {
-            places: Arc::new(Semaphore::new(places)),
-            tracker: TaskTracker::new(),
-            outcomes: Family::default(),
-            warnings,
-            policy,
-        }
-    }
-
-    /// Adds the counter of outcomes to a registry.
-    pub(super) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "sluice_notification_sends",
-            "Notifications by how their sending ended",
-            self.outcomes.clone(),
-        );
+    pub(super) fn new(warnings: Arc<dyn AlertEvents>, policy: RetryPolicy, metrics: SendMetrics) -> Self {
+        Self { places: Arc::new(Semaphore::new(MAX_SENDS)), tracker: TaskTracker::new(), metrics, warnings, policy }
     }
 
     /// Sends in a task of its own, and tells the Alert of a failure.
     pub(super) fn start(&self, delivery: Box<Delivery>) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            self.count(Outcome::Overflow);
+            self.metrics.count(Outcome::Overflow);
             report(&*self.warnings, &delivery, "too many notifications are being sent already");
             return;
         };
-        let (warnings, outcomes, policy) = (Arc::clone(&self.warnings), self.outcomes.clone(), self.policy.clone());
+        let (warnings, metrics, policy) = (Arc::clone(&self.warnings), self.metrics.clone(), self.policy.clone());
         self.tracker.spawn(async move {
             let _place = place;
             let Delivery { client, request, config, .. } = &*delivery;
@@ -94,11 +90,11 @@ impl Sending {
                     Outcome::Sent
                 }
                 Err(error) => {
-                    report(&*warnings, &delivery, &sluice_notify::mask::mask(&chain(&error), config));
+                    report(&*warnings, &delivery, &sluice_notify::mask::mask(&error_chain(&error), config));
                     Outcome::Failed
                 }
             };
-            outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
+            metrics.count(outcome);
         });
     }
 
@@ -107,10 +103,6 @@ impl Sending {
         self.tracker.close();
         let _ = tokio::time::timeout(limit, self.tracker.wait()).await;
         self.tracker.len()
-    }
-
-    fn count(&self, outcome: Outcome) {
-        self.outcomes.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 }
 

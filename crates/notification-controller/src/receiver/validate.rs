@@ -7,6 +7,9 @@
 use sluice_api::notification::{ReceiverSpec, ReceiverType};
 use thiserror::Error;
 
+/// The rule that a token comes from a Secret.
+pub(super) const SECRET_REQUIRED: &str = "secretRef is required when type is not generic-oidc";
+
 /// Why a spec cannot be served.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum ValidateError {
@@ -51,7 +54,7 @@ pub fn validate(spec: &ReceiverSpec) -> Result<(), ValidateError> {
         (ReceiverType::GenericOidc, false, Some(_)) => "secretRef cannot be set when type is generic-oidc",
         (ReceiverType::GenericOidc, false, None) => return Err(ValidateError::SelectType),
         (_, false, _) => "oidcProviders can only be set when type is generic-oidc",
-        (_, true, None) => "secretRef is required when type is not generic-oidc",
+        (_, true, None) => SECRET_REQUIRED,
         (_, true, Some(_)) => return Ok(()),
     };
     Err(ValidateError::CombineFields(broken))

@@ -2,11 +2,11 @@
 
 use sluice_api::constants::reason;
 use sluice_api::meta::GoDuration;
+use sluice_runtime::logging::error_chain;
 use thiserror::Error;
 
 use super::token::TokenError;
 use super::validate::ValidateError;
-use crate::error_chain::chain;
 
 const TERMINAL_PREFIX: &str = "Reconciliation failed terminally due to configuration error: ";
 
@@ -65,7 +65,7 @@ impl From<&ReconcileError> for Failure {
     fn from(error: &ReconcileError) -> Self {
         let terminal = |reason| Self {
             reason,
-            message: format!("{TERMINAL_PREFIX}{}", chain(error)),
+            message: format!("{TERMINAL_PREFIX}{}", error_chain(error)),
             event_reason: reason,
             retry: Retry::OnChange,
             path: PathChange::Keep,
@@ -79,7 +79,7 @@ impl From<&ReconcileError> for Failure {
             }
             ReconcileError::ReadToken(TokenError::ReadSecret { .. } | TokenError::FindKey { .. }) => Self {
                 reason: reason::TOKEN_NOT_FOUND,
-                message: chain(error),
+                message: error_chain(error),
                 event_reason: reason::FAILED,
                 retry: Retry::Backoff,
                 path: PathChange::Clear,

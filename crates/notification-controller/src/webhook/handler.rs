@@ -14,6 +14,7 @@ use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use sluice_api::notification::Receiver;
+use sluice_runtime::logging::error_chain;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
@@ -24,7 +25,6 @@ use super::readiness::takes_requests;
 use super::resources::request_all;
 use crate::CrossNamespace;
 use crate::cluster::{Objects, Secrets};
-use crate::error_chain::chain;
 use crate::receiver::{TokenError, token, validate};
 use crate::server::{BodyError, read_body};
 
@@ -85,7 +85,7 @@ impl WebhookServer {
             return StatusCode::SERVICE_UNAVAILABLE;
         }
         if let Err(error) = self.admit(&receiver, headers, body).await {
-            let error = chain(&error);
+            let error = error_chain(&error);
             warn!(receiver.name = name, receiver.namespace = namespace, error, "refused a request");
             return StatusCode::BAD_REQUEST;
         }
@@ -154,7 +154,7 @@ async fn handle(State(server): State<WebhookServer>, request: Request) -> Respon
         Ok(body) => body,
         Err(BodyError::Exceed) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
         Err(error) => {
-            debug!(error = chain(&error), "failed to read a request");
+            debug!(error = error_chain(&error), "failed to read a request");
             return StatusCode::BAD_REQUEST.into_response();
         }
     };

@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use sluice_api::notification::{Receiver, ReceiverResource};
+use sluice_runtime::logging::error_chain;
 use thiserror::Error;
 use tracing::{debug, error};
 
 use crate::CrossNamespace;
 use crate::cluster::{ClusterError, ObjectName, Objects, Resource, ResourceError, default_api_version};
-use crate::error_chain::chain;
-use crate::labels::{LabelError, LabelSelector, given};
+use crate::labels::{LabelError, LabelSelector};
 
 /// What an entry names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,8 @@ pub fn target(
     if entry.name != "*" {
         return Ok(Target::One(resource, ObjectName::parse(wanted, &entry.name)?));
     }
-    let labels = given(&entry.match_labels).ok_or(EntryError::FindLabels)?;
+    // No labels at all is probably a mistake; an empty map asks for every object of the namespace.
+    let labels = entry.match_labels.as_ref().ok_or(EntryError::FindLabels)?;
     // The namespace alone becomes part of a path, too; the name stands in for the ones to be listed.
     let namespace = ObjectName::parse(wanted, "x")?.namespace().to_owned();
     Ok(Target::Labelled { resource, namespace, selector: LabelSelector::parse(labels)? })
@@ -109,7 +110,7 @@ pub(super) async fn request_all(
             Err(error) => Err(error),
         };
         if let Err(error) = handled {
-            let error = chain(&error);
+            let error = error_chain(&error);
             let name = receiver.metadata.name.as_deref();
             error!(receiver.name = name, receiver.namespace = namespace, index, error, "failed to request a reconcile");
             all_handled = false;

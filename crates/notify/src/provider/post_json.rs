@@ -14,7 +14,7 @@ const FRAMING: [HeaderName; 4] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, TRAIL
 
 /// A POST of `body` as JSON to the config's address, with no header but the content type.
 pub(super) fn request<T: Serialize>(config: &ProviderConfig, body: &T) -> Result<OutboundRequest, RenderError> {
-    let body = serde_json::to_vec(body).map_err(RenderError::EncodeBody)?;
+    let body = escape(&serde_json::to_string(body).map_err(RenderError::EncodeBody)?).into_bytes();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(OutboundRequest {
@@ -24,6 +24,23 @@ pub(super) fn request<T: Serialize>(config: &ProviderConfig, body: &T) -> Result
         body,
         acceptance: Acceptance::Success2xx,
     })
+}
+
+/// Escapes what Go's encoder escapes beyond JSON's own rules, so that the bytes are the ones that receivers know. These characters occur in
+/// JSON's strings only, where an escape means the same.
+fn escape(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '<' => out.push_str(r"\u003c"),
+            '>' => out.push_str(r"\u003e"),
+            '&' => out.push_str(r"\u0026"),
+            '\u{2028}' => out.push_str(r"\u2028"),
+            '\u{2029}' => out.push_str(r"\u2029"),
+            _ => out.push(c),
+        }
+    }
+    out
 }
 
 /// The address as a URL that can be sent to.

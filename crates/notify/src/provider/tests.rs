@@ -229,3 +229,12 @@ fn what_cannot_be_sent_is_an_error_that_repeats_no_secret() {
         assert_eq!(render(&event(), &config).unwrap_err().to_string(), expected);
     }
 }
+
+#[test]
+fn the_body_is_escaped_as_receivers_know_it() {
+    let message = "a <b> & \u{2028}\u{2029} \"c\"".to_owned();
+    let request = render(&Event { message: message.clone(), ..event() }, &config(Kind::Generic)).unwrap();
+    let text = String::from_utf8(request.body.clone()).unwrap();
+    assert!(text.contains(r#""message":"a \u003cb\u003e \u0026 \u2028\u2029 \"c\"""#), "{text}");
+    assert_eq!(body_of(&request)["message"], message);
+}

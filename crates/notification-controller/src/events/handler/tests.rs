@@ -79,7 +79,7 @@ fn cluster(alerts: Vec<Arc<Alert>>, providers: Vec<Arc<Provider>>) -> Cluster {
 fn server(cluster: &Arc<Cluster>, cross_namespace: CrossNamespace) -> EventServer {
     let settings = EventServerSettings { cross_namespace, retry: FAST, ..EventServerSettings::default() };
     let (catalog, secrets, objects, warnings) = (cluster.clone(), cluster.clone(), cluster.clone(), cluster.clone());
-    EventServer::new(settings, Ports { catalog, secrets, objects, warnings })
+    EventServer::new(settings, Ports { catalog, secrets, objects, warnings }, EventMetrics::default())
 }
 
 fn event(changes: Value) -> Value {

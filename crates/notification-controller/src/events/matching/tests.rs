@@ -59,6 +59,19 @@ fn labels_are_asked_for_even_when_a_name_is_given() {
 }
 
 #[test]
+fn empty_labels_ask_for_an_object_that_exists_and_absent_ones_for_nothing() {
+    let nothing = map(&[]);
+    for (value, expected) in [
+        (json!({"kind": "Kustomization", "name": "*"}), SourceMatch::Yes),
+        (json!({"kind": "Kustomization", "name": "*", "matchLabels": null}), SourceMatch::Yes),
+        (json!({"kind": "Kustomization", "name": "*", "matchLabels": {}}), SourceMatch::IfLabelled(&nothing)),
+    ] {
+        let source = source(value);
+        assert_eq!(source_match(&source, "apps", &AlertSeverity::Info, &event(&[])), expected, "{source:?}");
+    }
+}
+
+#[test]
 fn the_message_passes_by_inclusion_and_exclusion() {
     let table: [(&[&str], &[&str], bool, usize); 9] = [
         (&[], &[], true, 0),

@@ -40,6 +40,13 @@ fn an_asterisk_selects_by_labels_and_needs_them() {
         selector: LabelSelector::parse(&map(&[("team", "a")])).unwrap(),
     };
     assert_eq!(read(entry, CrossNamespace::Allowed), Ok(expected));
+    let everything = Target::Labelled {
+        resource: Resource::parse("source.toolkit.fluxcd.io/v1", "Bucket").unwrap(),
+        namespace: "apps".to_owned(),
+        selector: LabelSelector::default(),
+    };
+    let entry = json!({"kind": "Bucket", "name": "*", "matchLabels": {}});
+    assert_eq!(read(entry, CrossNamespace::Allowed), Ok(everything));
     assert_eq!(
         read(json!({"kind": "Bucket", "name": "*"}), CrossNamespace::Allowed),
         Err("matchLabels must be set when name is '*'".to_owned())

@@ -1,0 +1,142 @@
+//! Puts the parts together and runs them.
+//!
+//! Deliberately no logic of its own.
+
+use std::sync::Arc;
+
+use sluice_api::constants::controller;
+use sluice_api::notification::{Alert, Provider, Receiver};
+use sluice_runtime::backoff::Backoff;
+use sluice_runtime::cache::{Cache, Cached, Change, Scope, watch_into};
+use sluice_runtime::dispatcher::{Dispatcher, Settings, Waker};
+use sluice_runtime::flags::{FeatureGateError, FeatureGates};
+use sluice_runtime::process::{Identity, Process, ProcessError};
+use sluice_runtime::queue::Key;
+use tokio_util::sync::CancellationToken;
+
+use crate::cluster::KubeSecrets;
+use crate::finalizers::{Keeper, StaticKind};
+use crate::flags::{DISABLE_CONFIG_WATCHERS, FEATURE_GATES, Flags, OBJECT_LEVEL_WORKLOAD_IDENTITY};
+use crate::receiver::{ReceiverReconciler, secret_index, secret_indexes};
+use crate::secret_watch;
+use crate::servers::{ServerMetrics, Servers};
+use crate::stores::Stores;
+
+/// The controller cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// `--feature-gates` is wrong.
+    #[error(transparent)]
+    FeatureGates(#[from] FeatureGateError),
+    /// `--default-service-account` needs a gate.
+    #[error("--default-service-account needs the feature gate ObjectLevelWorkloadIdentity")]
+    DefaultServiceAccount,
+    /// The process failed.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+/// Runs notification-controller until it is told to end.
+///
+/// # Errors
+/// See [`AppError`].
+pub async fn run(flags: Flags) -> Result<(), AppError> {
+    let gates = FeatureGates::parse(&flags.common.feature_gates, &FEATURE_GATES)?;
+    if !flags.default_service_account.is_empty() && !gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) {
+        return Err(AppError::DefaultServiceAccount);
+    }
+    // Its own events go to the Kubernetes API only: a warning about an Alert must not come back as an event for that Alert.
+    let identity = Identity { controller: controller::NOTIFICATION, events_addr: "", label_selector: "" };
+    let metrics = ServerMetrics::new(&flags);
+    let process = Process::start(identity, &flags.common, |registry| metrics.register(registry)).await?;
+    let stores = Stores::default();
+    let servers = Arc::new(Servers::start(&process, &flags, &stores, metrics.clone()).await?);
+
+    let providers = keeper(&process, &flags, &stores.providers);
+    let alerts = keeper(&process, &flags, &stores.alerts);
+    watch::<Provider>(&process, &stores.providers, providers.note());
+    watch::<Alert>(&process, &stores.alerts, alerts.note());
+    watch::<Receiver>(&process, &stores.receivers, |_| ());
+
+    let receivers = Cache::with_index(secret_indexes);
+    let dispatcher = Dispatcher::new(
+        ReceiverReconciler::new(Arc::new(KubeSecrets::new(process.client().clone()))),
+        process.client().clone(),
+        receivers.clone(),
+        process.recorder().clone(),
+        process.metrics().clone(),
+        settings(&flags, &process),
+    );
+    let secrets = (!gates.enabled(DISABLE_CONFIG_WATCHERS)).then(|| SecretWatch {
+        client: process.client().clone(),
+        scope: Scope {
+            label_selector: flags.common.watch_configs_label_selector.clone(),
+            ..process.unlabelled_scope()
+        },
+        receivers,
+        waker: dispatcher.waker(),
+    });
+    let (concurrent, serving) = (flags.concurrent, Arc::clone(&servers));
+    process
+        .lead(move |stop| async move {
+            if let Some(secrets) = secrets {
+                secrets.start(stop.clone());
+            }
+            // The servers use the recorder to their end, so the process must not close it before.
+            tokio::join!(
+                dispatcher.run(stop.clone()),
+                providers.run(concurrent, stop.clone()),
+                alerts.run(concurrent, stop),
+                serving.ended(),
+            );
+            Ok(())
+        })
+        .await?;
+    // A replica that never led has not waited for them yet.
+    servers.ended().await;
+    Ok(())
+}
+
+fn keeper<K: StaticKind>(process: &Process, flags: &Flags, cache: &Cache<K>) -> Keeper<K> {
+    let retry = &flags.common.retry;
+    let backoff = Backoff::new(retry.min_retry_delay, retry.max_retry_delay);
+    Keeper::new(process.client().clone(), cache.clone(), backoff, process.recorder().clone())
+}
+
+/// Keeps a cache of the servers current until the process ends, leader or not.
+fn watch<K: Cached>(process: &Process, cache: &Cache<K>, on_change: impl Fn(Change<K>) + Send + 'static) {
+    let (client, scope) = (process.client().clone(), process.unlabelled_scope());
+    tokio::spawn(watch_into(client, scope, cache.clone(), on_change, process.shutdown().clone()));
+}
+
+/// Wakes Receivers when their Secret changes.
+struct SecretWatch {
+    client: kube::Client,
+    scope: Scope,
+    receivers: Cache<Receiver>,
+    waker: Waker,
+}
+
+impl SecretWatch {
+    fn start(self, stop: CancellationToken) {
+        let Self { client, scope, receivers, waker } = self;
+        let on_change = move |secret: &Key| {
+            for receiver in receivers.indexed(&secret_index(secret)) {
+                let meta = &receiver.metadata;
+                waker.wake(Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default()));
+            }
+        };
+        tokio::spawn(secret_watch::watch(client, scope, on_change, stop));
+    }
+}
+
+fn settings(flags: &Flags, process: &Process) -> Settings {
+    Settings {
+        concurrent: flags.concurrent,
+        scope: process.scope(),
+        field_manager: controller::NOTIFICATION,
+        min_retry_delay: flags.common.retry.min_retry_delay,
+        max_retry_delay: flags.common.retry.max_retry_delay,
+        jitter_percentage: 0,
+    }
+}

@@ -1,0 +1,44 @@
+//! `cargo xtask bench NAME`: programs that measure the real controllers in the release profile and print figures.
+//!
+//! Deliberately no thresholds: a benchmark tells, a person judges.
+
+mod process;
+mod push;
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+
+/// What can be measured.
+#[derive(Subcommand)]
+pub(crate) enum Bench {
+    /// The time from a webhook to the changed object, the idle memory, and memory and CPU over many reconciles.
+    Push(push::Arguments),
+}
+
+/// Builds the controllers in the release profile and runs a benchmark.
+///
+/// # Errors
+/// When a build or a part of the set-up fails.
+pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
+    let programs = build_release(root)?;
+    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    match bench {
+        Bench::Push(arguments) => runtime.block_on(push::run(programs, arguments)),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a task of the repository runs cargo")]
+fn build_release(root: &Path) -> anyhow::Result<std::path::PathBuf> {
+    let packages = ["source-controller", "kustomize-controller", "notification-controller"];
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root).args(["build", "--release", "--locked"]);
+    for package in packages {
+        cargo.args(["--package", package]);
+    }
+    anyhow::ensure!(cargo.status().context("run cargo")?.success(), "cargo build --release failed");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    Ok(target.join("release"))
+}
