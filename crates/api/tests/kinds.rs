@@ -288,7 +288,8 @@ fn the_paths_of_an_include_have_defaults() {
 
 #[test]
 fn empty_labels_of_a_reference_stay_apart_from_absent_ones() {
-    let references = json!([{"kind": "GitRepository", "name": "*"}, {"kind": "GitRepository", "name": "*", "matchLabels": {}}]);
+    let references =
+        json!([{"kind": "GitRepository", "name": "*"}, {"kind": "GitRepository", "name": "*", "matchLabels": {}}]);
     let receiver = json!({"type": "generic", "secretRef": {"name": "token"}, "resources": references});
     let alert = json!({"providerRef": {"name": "chat"}, "eventSources": references});
     assert_eq!(read_and_write::<sluice_api::notification::ReceiverSpec>(receiver.clone()).unwrap(), receiver);

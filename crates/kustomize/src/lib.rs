@@ -23,6 +23,7 @@ mod inject;
 mod json_patch;
 mod kustomization;
 mod merge;
+mod multikey;
 mod nameref;
 mod options;
 mod order;

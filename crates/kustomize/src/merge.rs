@@ -11,6 +11,8 @@ use thiserror::Error;
 use crate::schema::{Type, type_of};
 
 const DIRECTIVE: &str = "$patch";
+/// Elements of a list with several keys from which on it is merged by hash.
+const LONG_LIST: usize = 512;
 
 /// Why a patch does not fit.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -136,7 +138,10 @@ fn adopt(mut node: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError>
                 if matches!(take_list_directive(items)?, Directive::Delete) {
                     return Ok(None);
                 }
-                *items = merge_lists(Vec::new(), std::mem::take(items), kind)?;
+                // The walker merges a new list with itself, which shows where elements lack one of several keys.
+                let several = matches!(kind, Some(Type::Keyed(keys, _)) if keys.len() > 1);
+                let dest = if several { items.clone() } else { Vec::new() };
+                *items = merge_lists(dest, std::mem::take(items), kind)?;
             }
         }
     }
@@ -183,7 +188,7 @@ fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Vec<Node> {
     patch.into_iter().chain(dest).filter(|item| item.text().is_none_or(|text| seen.insert(text.to_owned()))).collect()
 }
 
-fn key_text(item: &Node, key: &str) -> Option<String> {
+pub(crate) fn key_text(item: &Node, key: &str) -> Option<String> {
     item.get(key)
         .filter(|value| !value.is_null_or_empty())
         .and_then(Node::text)
@@ -244,8 +249,21 @@ fn merge_element(existing: Option<Node>, mut change: Node, element: Type) -> Res
     merge(existing, change, Some(element))
 }
 
-/// Several keys (ports): new elements first, then the resource's in their order. A key that one side lacks matches any value.
+/// Several keys (ports). The walker's steps for elements that lack a key are quadratic, so that long lists take a shorter way,
+/// which differs only for elements without all keys.
 fn merge_multi_keyed(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Type) -> Result<Vec<Node>, MergeError> {
+    if dest.len() + patch.len() > LONG_LIST {
+        return merge_long(dest, patch, keys, element);
+    }
+    crate::multikey::merge_walked(dest, &patch, keys, &|existing, change| match (existing, change) {
+        (existing, Some(change)) => merge_element(existing, change, element),
+        (Some(existing), None) => untouched(existing, Some(element)),
+        (None, None) => Ok(None),
+    })
+}
+
+/// New elements first, then the resource's in their order. A key that one side lacks matches any value.
+fn merge_long(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Type) -> Result<Vec<Node>, MergeError> {
     let values = |item: &Node| -> Vec<Option<String>> { keys.iter().map(|key| key_text(item, key)).collect() };
     let mut by_first: HashMap<Option<String>, Vec<usize>> = HashMap::new();
     let mut slots: Vec<Option<Node>> = Vec::with_capacity(dest.len());

@@ -14,6 +14,7 @@ use sluice_runtime::process::{Identity, Process, ProcessError};
 use sluice_runtime::queue::Key;
 use tokio_util::sync::CancellationToken;
 
+use crate::ServiceAccounts;
 use crate::cluster::KubeSecrets;
 use crate::finalizers::{Keeper, StaticKind};
 use crate::flags::{DISABLE_CONFIG_WATCHERS, FEATURE_GATES, Flags, OBJECT_LEVEL_WORKLOAD_IDENTITY};
@@ -50,7 +51,9 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     let metrics = ServerMetrics::new(&flags);
     let process = Process::start(identity, &flags.common, |registry| metrics.register(registry)).await?;
     let stores = Stores::default();
-    let servers = Arc::new(Servers::start(&process, &flags, &stores, metrics.clone()).await?);
+    let service_accounts =
+        if gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) { ServiceAccounts::Allowed } else { ServiceAccounts::Refused };
+    let servers = Arc::new(Servers::start(&process, &flags, &stores, service_accounts, metrics.clone()).await?);
 
     let providers = keeper(&process, &flags, &stores.providers);
     let alerts = keeper(&process, &flags, &stores.alerts);

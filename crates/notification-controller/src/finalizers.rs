@@ -136,6 +136,8 @@ impl<K: StaticKind> Keeper<K> {
         match api.patch_metadata(&key.name, &params, &Patch::Merge(body)).await {
             Ok(_) => {}
             Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
+            // Somebody was faster. The watch brings what they wrote, and with it this object back into the queue.
+            Err(kube::Error::Api(answer)) if answer.code == 409 => return Ok(()),
             Err(error) => return Err(error),
         }
         if let Some(notice) = K::notice(edit) {

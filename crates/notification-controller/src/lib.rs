@@ -34,3 +34,12 @@ pub enum CrossNamespace {
     /// It may not: such a reference is an error.
     Blocked,
 }
+
+/// Whether a Provider may name the service account with whose identity it is served (gate `ObjectLevelWorkloadIdentity`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceAccounts {
+    /// It may. None of the types that are served so far makes use of it.
+    Allowed,
+    /// It may not: such a Provider is an error.
+    Refused,
+}

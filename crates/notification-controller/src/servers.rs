@@ -12,7 +12,6 @@ use sluice_runtime::process::{Process, ProcessError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::CrossNamespace;
 use crate::cluster::{KubeObjects, KubeSecrets};
 use crate::events::{self, EventMetrics, EventServer, EventServerSettings};
 use crate::flags::Flags;
@@ -20,6 +19,7 @@ use crate::metrics::{HandlerLabel, HttpMetrics};
 use crate::server::{Limits, serve};
 use crate::stores::{AlertWarnings, Stores};
 use crate::webhook::{self, WebhookServer};
+use crate::{CrossNamespace, ServiceAccounts};
 
 /// From the request to end until connections that are still open are closed.
 const CONNECTIONS_END: Duration = Duration::from_secs(2);
@@ -68,11 +68,18 @@ impl Servers {
         process: &Process,
         flags: &Flags,
         stores: &Stores,
+        service_accounts: ServiceAccounts,
         metrics: ServerMetrics,
     ) -> Result<Self, ProcessError> {
         let tasks = TaskTracker::new();
         let client = process.client();
-        let events = event_server(process, flags, stores, metrics.events);
+        let settings = EventServerSettings {
+            rate_limit_interval: flags.rate_limit_interval,
+            cross_namespace: cross_namespace(flags),
+            service_accounts,
+            ..EventServerSettings::default()
+        };
+        let events = event_server(process, settings, stores, metrics.events);
         let shutdown = process.shutdown();
         let router = metrics.event_http.measure(events.router());
         if let Some(serving) = bind("event", "--events-addr", &flags.events_addr, router, shutdown).await? {
@@ -123,13 +130,13 @@ fn cross_namespace(flags: &Flags) -> CrossNamespace {
     if flags.no_cross_namespace_refs { CrossNamespace::Blocked } else { CrossNamespace::Allowed }
 }
 
-fn event_server(process: &Process, flags: &Flags, stores: &Stores, metrics: EventMetrics) -> EventServer {
+fn event_server(
+    process: &Process,
+    settings: EventServerSettings,
+    stores: &Stores,
+    metrics: EventMetrics,
+) -> EventServer {
     let client = process.client();
-    let settings = EventServerSettings {
-        rate_limit_interval: flags.rate_limit_interval,
-        cross_namespace: cross_namespace(flags),
-        ..EventServerSettings::default()
-    };
     let ports = events::Ports {
         catalog: Arc::new(stores.clone()),
         secrets: Arc::new(KubeSecrets::new(client.clone())),

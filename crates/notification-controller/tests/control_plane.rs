@@ -2,9 +2,13 @@
 
 mod common;
 
+use std::time::Duration;
+
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sluice_http_client::StatusCode;
+use sluice_testkit::sink::Answer;
 use sluice_testkit::{Sink, wait_until};
 
 use common::{
@@ -136,6 +140,8 @@ async fn an_event_reaches_the_provider_once_and_a_failure_its_alert() {
     let alert = |provider: &str| json!({"spec": {"providerRef": {"name": provider}, "eventSources": source}});
     create(&client, NOTIFICATION_BETA, "Provider", "chat", json!({"spec": {"type": "generic", "address": sink.url()}}))
         .await;
+    create(&client, NOTIFICATION_BETA, "Provider", "spare", json!({"spec": {"type": "generic", "suspend": true}}))
+        .await;
     create(&client, NOTIFICATION_BETA, "Alert", "good", alert("chat")).await;
     create(&client, NOTIFICATION_BETA, "Alert", "lost", alert("nobody")).await;
     let mut old = alert("chat");
@@ -144,7 +150,9 @@ async fn an_event_reaches_the_provider_once_and_a_failure_its_alert() {
     create(&client, NOTIFICATION_BETA, "Alert", "old", old).await;
 
     let providers = api(&client, NOTIFICATION_BETA, "Provider");
-    wait_for(&providers, "chat", "the finalizer", has_finalizer).await;
+    for name in ["chat", "spare"] {
+        wait_for(&providers, name, "the finalizer", has_finalizer).await;
+    }
     wait_for(&api(&client, NOTIFICATION_BETA, "Alert"), "old", "no finalizer", |object| !has_finalizer(object)).await;
     let migrated = ("Normal".to_owned(), "removed finalizer from Alert to migrate to static Alert".to_owned());
     assert_eq!(wait_for_event(&client, "Alert", "old", "Migration").await, migrated);
@@ -168,12 +176,27 @@ async fn an_event_reaches_the_provider_once_and_a_failure_its_alert() {
     let requests = sink.wait_for_count(2, SOON).await.expect("the other message arrives");
     assert_eq!(requests.len(), 2);
 
-    providers.delete("chat", &DeleteParams::default()).await.expect("Providers can be deleted");
-    wait_gone(&providers, "chat").await;
+    providers.delete("spare", &DeleteParams::default()).await.expect("Providers can be deleted");
+    wait_gone(&providers, "spare").await;
     let metrics = replica.controller.metrics().await.expect("metrics are served");
     let duplicates =
         r#"gotk_event_http_request_duration_seconds_count{service="",handler="/",method="POST",code="429"} 1"#;
     assert!(metrics.contains(duplicates), "{metrics}");
+
+    // A send that is under way when the end is asked for gets to its own end, and so does the event about its failure.
+    sink.answer_always(Answer {
+        status: StatusCode::BAD_REQUEST,
+        delay: Duration::from_millis(700),
+        ..Answer::default()
+    });
+    assert_eq!(replica.post_event(&event("too late")).await, 202);
+    sink.wait_for_count(3, SOON).await.expect("the last message arrives");
+    assert_eq!(replica.controller.terminate(SOON).await.expect("it runs"), 0);
+    let log = replica.controller.log();
+    assert!(!log.contains("could not be sent"), "{log}");
+    let (_, message) = wait_for_event(&client, "Alert", "good", "NotificationDispatchFailed").await;
+    let expected = "failed to send notification for GitRepository/apps/web: request failed: ";
+    assert!(message.starts_with(expected), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

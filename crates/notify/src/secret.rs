@@ -1,6 +1,6 @@
 //! From a Provider's spec and the Secrets it names to a [`ProviderConfig`].
 //!
-//! Pure: the caller reads the Secrets. The rules that look odd are the reference's: the authentication keys of the main
+//! Pure: the caller reads the Secrets, and decides whether a service account may be named (none of the types here uses one). The rules that look odd are the reference's: the authentication keys of the main
 //! Secret are parsed as one, and when one of them is malformed none counts, the token included.
 
 use std::collections::BTreeMap;
@@ -68,11 +68,6 @@ pub enum ResolveError {
     /// The type is known to the API, and not implemented.
     #[error("provider type '{0}' is not supported yet")]
     SelectType(String),
-    /// Object-level identity is behind a gate.
-    #[error(
-        "to use spec.serviceAccountName for provider authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller"
-    )]
-    UseServiceAccount,
     /// A value is not text.
     #[error("invalid secret data: the value of '{key}' is not valid UTF-8")]
     DecodeValue {
@@ -114,9 +109,6 @@ pub fn resolve(provider: &Provider, secrets: &Secrets) -> Result<ProviderConfig,
     let spec = &provider.spec;
     let unsupported = || ResolveError::SelectType(spec.type_.to_string());
     let kind = Kind::of(&spec.type_).ok_or_else(unsupported)?;
-    if spec.service_account_name.as_deref().is_some_and(|name| !name.is_empty()) {
-        return Err(ResolveError::UseServiceAccount);
-    }
     let empty = SecretData::default();
     let secret = secrets.secret.as_ref().unwrap_or(&empty);
     // None of the types that are implemented turns half a pair into an error: they go on without any of the keys.

@@ -1,6 +1,6 @@
 //! Reads YAML into a tree and writes it back exactly as the Go tools around Kubernetes do.
 //!
-//! [`read_documents`] and [`read_config`] turn text into [`Node`]s, [`write`] and [`write_all`] turn nodes into text with sorted
+//! [`read_documents`] and [`read_config`] turn text into [`Node`]s, [`write()`] and [`write_all`] turn nodes into text with sorted
 //! keys, two-space maps and the quoting, folding and number forms that kustomize prints; [`Node::to_json`] and
 //! [`Node::from_json`] go to and from `serde_json`. A scalar keeps its own text and its type apart ([`Scalar`]), because
 //! transformers compare and replace text and only the output decides how a value is spelt.

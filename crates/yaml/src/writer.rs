@@ -32,7 +32,7 @@ pub fn write(node: &Node) -> Result<String, WriteError> {
 /// The text of several documents with `---` lines between them; empty for none.
 ///
 /// # Errors
-/// As for [`write`].
+/// As for [`write()`].
 pub fn write_all<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Result<String, WriteError> {
     let mut text = String::new();
     for (index, node) in nodes.into_iter().enumerate() {

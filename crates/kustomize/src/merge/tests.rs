@@ -95,3 +95,20 @@ fn another_kind_of_node_is_an_error_with_the_line_of_the_patch() {
     let error = strategic_merge(node("a: {b: 1}\n"), node("x: 1\na: 5\n"));
     assert_eq!(error, Err(MergeError::WrongKind { expected: "MappingNode", found: "ScalarNode", line: 2 }));
 }
+
+#[test]
+fn ports_that_lack_a_protocol_follow_the_walker_even_in_a_new_container() {
+    let patch = "  containers:\n  - name: a\n    ports:\n    - containerPort: 81\n      name: p\n    - containerPort: 81\n      protocol: TCP\n";
+    check(POD, "  hostname: h\n", patch, &format!("{patch}  hostname: h\n"));
+}
+
+#[test]
+fn very_long_lists_of_ports_are_merged_too() {
+    let ports = |name: &str| -> String {
+        let port =
+            |port: usize| format!("    - containerPort: {port}\n      name: {name}{port}\n      protocol: TCP\n");
+        (1..=600).map(port).collect()
+    };
+    let head = "  containers:\n  - name: a\n    ports:\n";
+    check(POD, &format!("{head}{}", ports("x")), &format!("{head}{}", ports("y")), &format!("{head}{}", ports("y")));
+}

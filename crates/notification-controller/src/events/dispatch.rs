@@ -15,10 +15,9 @@ use tracing::{error, info, warn};
 
 use super::cleanup::drop_token;
 use super::ports::{AlertEvents, Catalog};
-use super::prepare::{Preparation, PrepareError, Prepared, object_path};
+use super::prepare::{Preparation, PrepareError, Prepared, Rules, object_path};
 use super::select::Selection;
 use super::sending::Sending;
-use crate::CrossNamespace;
 use crate::cluster::{Objects, Secrets};
 
 /// From the arrival of an event to the start of its last send.
@@ -42,13 +41,13 @@ pub struct Ports {
 
 pub(super) struct Dispatcher {
     ports: Ports,
-    cross_namespace: CrossNamespace,
+    rules: Rules,
     sending: Arc<Sending>,
 }
 
 impl Dispatcher {
-    pub(super) fn new(ports: Ports, cross_namespace: CrossNamespace, sending: Arc<Sending>) -> Self {
-        Self { ports, cross_namespace, sending }
+    pub(super) fn new(ports: Ports, rules: Rules, sending: Arc<Sending>) -> Self {
+        Self { ports, rules, sending }
     }
 
     /// Handles an event that passed the duplicate check. Ends within [`PREPARATION`]; the sends go on.
@@ -84,8 +83,7 @@ impl Dispatcher {
 
     async fn deliver(&self, alert: &Arc<Alert>, event: &Event, deadline: Instant) -> Delivered {
         let Ports { catalog, secrets, .. } = &self.ports;
-        let preparation =
-            Preparation { catalog: &**catalog, secrets: &**secrets, cross_namespace: self.cross_namespace };
+        let preparation = Preparation { catalog: &**catalog, secrets: &**secrets, rules: self.rules };
         let prepared = timeout_at(deadline, preparation.prepare(alert, event)).await;
         match prepared.unwrap_or(Err(PrepareError::Timeout)) {
             Ok(Prepared::Send(delivery, conflicts)) => {

@@ -22,10 +22,11 @@ use tracing::{debug, error, warn};
 use super::dedupe;
 use super::dispatch::{Dispatcher, Ports};
 use super::limiter::{Decision, Limiter};
+use super::prepare::Rules;
 use super::sending::{SendMetrics, Sending};
 use super::{decode::decode, prepare::object_path};
-use crate::CrossNamespace;
 use crate::server::{BodyError, read_body};
+use crate::{CrossNamespace, ServiceAccounts};
 
 /// Events whose deliveries are prepared at once; further requests wait. Each takes a few reads at the API server.
 const MAX_PREPARING: usize = 64;
@@ -37,6 +38,8 @@ pub struct EventServerSettings {
     pub rate_limit_interval: Duration,
     /// `--no-cross-namespace-refs`.
     pub cross_namespace: CrossNamespace,
+    /// The gate `ObjectLevelWorkloadIdentity`.
+    pub service_accounts: ServiceAccounts,
     /// How sends are retried.
     pub retry: RetryPolicy,
 }
@@ -46,6 +49,7 @@ impl Default for EventServerSettings {
         Self {
             rate_limit_interval: Duration::from_secs(5 * 60),
             cross_namespace: CrossNamespace::Allowed,
+            service_accounts: ServiceAccounts::Refused,
             retry: sluice_notify::send::RETRY_POLICY,
         }
     }
@@ -86,13 +90,13 @@ struct Inner {
 impl EventServer {
     /// A server over these ports.
     pub fn new(settings: EventServerSettings, ports: Ports, metrics: EventMetrics) -> Self {
-        let EventServerSettings { rate_limit_interval, cross_namespace, retry } = settings;
+        let EventServerSettings { rate_limit_interval, cross_namespace, service_accounts, retry } = settings;
         let EventMetrics { sends, unrecorded } = metrics;
         let sending = Arc::new(Sending::new(Arc::clone(&ports.warnings), retry, sends));
         Self(Arc::new(Inner {
             limiter: Mutex::new(Limiter::new(rate_limit_interval)),
             unrecorded,
-            dispatcher: Dispatcher::new(ports, cross_namespace, Arc::clone(&sending)),
+            dispatcher: Dispatcher::new(ports, Rules { cross_namespace, service_accounts }, Arc::clone(&sending)),
             sending,
             preparing: Arc::new(Semaphore::new(MAX_PREPARING)),
             preparations: TaskTracker::new(),

@@ -15,8 +15,8 @@ use thiserror::Error;
 use super::gating::{Gate, ProviderClass, gate};
 use super::metadata::{AlertMetadata, Merged, merge};
 use super::ports::Catalog;
-use crate::CrossNamespace;
 use crate::cluster::{ClusterError, NotSynced, Secrets};
+use crate::{CrossNamespace, ServiceAccounts};
 
 /// A message that is ready to be sent.
 pub(super) struct Delivery {
@@ -80,24 +80,35 @@ pub(super) enum NotifierError {
     },
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    #[error(
+        "to use spec.serviceAccountName for provider authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller"
+    )]
+    UseServiceAccount,
     #[error(transparent)]
     BuildClient(#[from] ConfigError),
     #[error(transparent)]
     Render(#[from] RenderError),
 }
 
-/// What preparation reads from.
+/// What Alerts and Providers may do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) cross_namespace: CrossNamespace,
+    pub(super) service_accounts: ServiceAccounts,
+}
+
+/// What preparation reads from, and the rules that it keeps to.
 pub(super) struct Preparation<'a> {
     pub(super) catalog: &'a dyn Catalog,
     pub(super) secrets: &'a dyn Secrets,
-    pub(super) cross_namespace: CrossNamespace,
+    pub(super) rules: Rules,
 }
 
 impl Preparation<'_> {
     /// Prepares the delivery of `event` for one Alert that wants it.
     pub(super) async fn prepare(&self, alert: &Arc<Alert>, event: &Event) -> Result<Prepared, PrepareError> {
         let namespace = alert.metadata.namespace.as_deref().unwrap_or_default();
-        if self.cross_namespace == CrossNamespace::Blocked && event.involved_object.namespace != namespace {
+        if self.rules.cross_namespace == CrossNamespace::Blocked && event.involved_object.namespace != namespace {
             return Err(PrepareError::CrossNamespace { object: object_path(event) });
         }
         let name = &alert.spec.provider_ref.name;
@@ -137,6 +148,10 @@ impl Preparation<'_> {
             cert: self.secret(namespace, spec.cert_secret_ref.as_ref()).await?,
         };
         let config = sluice_notify::secret::resolve(provider, &secrets)?;
+        let names_account = spec.service_account_name.as_deref().is_some_and(|name| !name.is_empty());
+        if names_account && self.rules.service_accounts == ServiceAccounts::Refused {
+            return Err(NotifierError::UseServiceAccount);
+        }
         let client = sluice_notify::send::client(&config)?;
         let request = sluice_notify::render(event, &config)?;
         Ok((config, client, request))

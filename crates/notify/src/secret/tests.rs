@@ -161,17 +161,9 @@ fn standard_tls_keys_beat_legacy_ones_and_a_key_of_the_main_secret_is_not_used()
 }
 
 #[test]
-fn types_and_identities_that_are_not_supported_say_so() {
+fn types_that_are_not_supported_say_so() {
     let error = resolve(&provider("msteams"), &Secrets::default()).unwrap_err();
     assert_eq!(error.to_string(), "provider type 'msteams' is not supported yet");
-    let mut provider = provider("slack");
-    provider.spec.service_account_name = Some("sa".to_owned());
-    let error = resolve(&provider, &Secrets::default()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "to use spec.serviceAccountName for provider authentication please enable the \
-         ObjectLevelWorkloadIdentity feature gate in the controller"
-    );
 }
 
 #[test]

@@ -358,3 +358,22 @@ async fn an_event_before_the_first_sync_is_accepted_and_lost() {
     let cluster = Arc::new(Cluster::default());
     assert_eq!(deliver(&cluster, CrossNamespace::Allowed, &event(json!({}))).await, []);
 }
+
+#[tokio::test]
+async fn a_service_account_is_refused_while_its_gate_is_off() {
+    let sink = Sink::start(0).await;
+    let spec = json!({"type": "generic", "address": sink.url, "serviceAccountName": "sa"});
+    let cluster = Arc::new(cluster(vec![alert("a", "hook", json!({}))], vec![provider("hook", &spec)]));
+    let text = "failed to dispatch notification for Kustomization/apps/web: failed to initialize notifier for provider \
+                'hook': to use spec.serviceAccountName for provider authentication please enable the \
+                ObjectLevelWorkloadIdentity feature gate in the controller";
+    assert_eq!(deliver(&cluster, CrossNamespace::Allowed, &event(json!({}))).await, [failed("a", text)]);
+    assert_eq!(sink.received().len(), 0);
+
+    let settings = EventServerSettings { service_accounts: ServiceAccounts::Allowed, ..EventServerSettings::default() };
+    let (catalog, secrets, objects, warnings) = (cluster.clone(), cluster.clone(), cluster.clone(), cluster.clone());
+    let server = EventServer::new(settings, Ports { catalog, secrets, objects, warnings }, EventMetrics::default());
+    post(&server, event(json!({})).to_string()).await;
+    assert_eq!(server.drain(Duration::from_secs(20)).await, 0);
+    assert_eq!(sink.received().len(), 1);
+}

@@ -1,0 +1,157 @@
+//! Lists whose elements have several keys, merged step by step as kustomize's walker does it, with what follows from its steps
+//! when elements lack a key. Quadratic in the length of the list; the caller bounds that.
+
+use sluice_yaml::{Mapping, Node, Scalar};
+
+use crate::merge::{MergeError, key_text};
+
+/// Merges an element of the resource with one of the patch, either of which may be missing.
+pub(crate) type MergeOne<'m> = &'m dyn Fn(Option<Node>, Option<Node>) -> Result<Option<Node>, MergeError>;
+
+/// The values of all keys in one element; blank for a key that it lacks.
+type Values = Vec<String>;
+
+/// The merged list: new elements in front, then those of the resource.
+pub(crate) fn merge_walked(
+    mut dest: Vec<Node>,
+    patch: &[Node],
+    keys: &[&str],
+    merge_one: MergeOne<'_>,
+) -> Result<Vec<Node>, MergeError> {
+    let list = joined(distinct_values(patch.iter().chain(&dest), keys));
+    let used = used_keys(&list, keys);
+    let valid: Vec<&str> = used.iter().map(|&index| keys[index]).collect();
+    let mut items: Vec<Node> = Vec::new();
+    for values in &list {
+        let values: Values = used.iter().map(|&index| values[index].clone()).collect();
+        let at = find(&dest, &valid, &values);
+        let change = find(patch, &valid, &values).map(|index| patch[index].clone());
+        let merged = merge_one(at.map(|index| dest[index].clone()), change)?;
+        let Some(mut merged) = merged.filter(|node| !is_empty(node)) else {
+            set_element(&mut dest, (&valid, &values), None);
+            continue;
+        };
+        if let Some(fields) = merged.as_mapping_mut() {
+            for (key, value) in valid.iter().zip(&values).filter(|(_, value)| !value.is_empty()) {
+                fields.get_or_insert_with(key, || Scalar::plain(value.as_str()).into());
+            }
+        }
+        if let Some(index) = at {
+            dest[index] = merged.clone();
+        }
+        set_element(&mut items, (&valid, &values), Some(merged));
+    }
+    if list.is_empty() {
+        return Ok(dest);
+    }
+    append(&mut items, dest, &valid);
+    Ok(items)
+}
+
+fn is_empty(node: &Node) -> bool {
+    node.is_null() || node.as_mapping().is_some_and(Mapping::is_empty)
+}
+
+fn distinct_values<'n>(elements: impl Iterator<Item = &'n Node>, keys: &[&str]) -> Vec<Values> {
+    let mut list: Vec<Values> = Vec::new();
+    for element in elements {
+        let values: Values = keys.iter().map(|key| key_text(element, key).unwrap_or_default()).collect();
+        if !list.contains(&values) {
+            list.push(values);
+        }
+    }
+    list
+}
+
+/// Values that agree where both have one are completed from each other.
+fn joined(mut list: Vec<Values>) -> Vec<Values> {
+    for left in 0..list.len() {
+        let values = list[left].clone();
+        for right in 0..list.len() {
+            if let Some(both) = agree(&values, &list[right]) {
+                list[left].clone_from(&both);
+                list[right] = both;
+            }
+        }
+    }
+    list
+}
+
+fn agree(left: &Values, right: &Values) -> Option<Values> {
+    let mut common = false;
+    let mut both = Values::with_capacity(left.len());
+    for (left, right) in left.iter().zip(right) {
+        common |= left == right;
+        if left != right && !left.is_empty() && !right.is_empty() {
+            return None;
+        }
+        both.push(if left.is_empty() { right.clone() } else { left.clone() });
+    }
+    common.then_some(both)
+}
+
+/// Positions of the keys that any element has; all if none has one.
+fn used_keys(list: &[Values], keys: &[&str]) -> Vec<usize> {
+    let used: Vec<usize> =
+        (0..keys.len()).filter(|&index| list.iter().any(|values| !values[index].is_empty())).collect();
+    if used.is_empty() { (0..keys.len()).collect() } else { used }
+}
+
+/// The first element that has all values that are not blank.
+fn find(elements: &[Node], keys: &[&str], values: &Values) -> Option<usize> {
+    let all_blank = values.iter().all(String::is_empty);
+    elements.iter().position(|element| {
+        keys.iter()
+            .zip(values)
+            .filter(|(_, value)| all_blank || !value.is_empty())
+            .all(|(key, value)| element.get(key).and_then(Node::text) == Some(value))
+    })
+}
+
+/// Replaces (or deletes) the elements that match; appends the new one if none does. A blank value matches any present one, a
+/// key beyond the values counts as matched, and empty elements vanish.
+fn set_element(elements: &mut Vec<Node>, (keys, values): (&[&str], &Values), new: Option<Node>) {
+    let mut found = false;
+    let setter = values.first().is_some_and(|value| !value.is_empty());
+    let old = std::mem::take(elements);
+    for element in old {
+        if is_empty(&element) {
+            continue;
+        }
+        if element.as_mapping().is_none() && setter {
+            elements.push(element);
+            continue;
+        }
+        let matches = !values.is_empty()
+            && keys.iter().zip(values).all(|(key, value)| {
+                element.get(key).is_some_and(|have| value.is_empty() || have.text() == Some(value))
+            });
+        if !matches {
+            if !values.is_empty() {
+                elements.push(element);
+            }
+            continue;
+        }
+        found = true;
+        elements.extend(new.clone());
+    }
+    if !found {
+        elements.extend(new);
+    }
+}
+
+fn append(items: &mut Vec<Node>, dest: Vec<Node>, keys: &[&str]) {
+    for element in dest {
+        let mut values = Values::new();
+        for key in keys {
+            match element.get(key) {
+                None => items.push(element.clone()),
+                Some(value) => values.push(value.text().unwrap_or_default().to_owned()),
+            }
+        }
+        if keys.len() > 1 {
+            set_element(items, (keys, &values), None);
+        }
+        set_element(items, (keys, &values), Some(element));
+    }
+}
