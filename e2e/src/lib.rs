@@ -68,7 +68,14 @@ impl Stack {
             cluster.create_namespace(namespace).await?;
         }
         let data = tempfile::tempdir().context("a directory for the controllers")?;
-        Ok(Self { cluster, git: GitServer::start(git)?, sink: Sink::start().await?, ports: free_ports()?, data, programs: None })
+        Ok(Self {
+            cluster,
+            git: GitServer::start(git)?,
+            sink: Sink::start().await?,
+            ports: free_ports()?,
+            data,
+            programs: None,
+        })
     }
 
     /// An administrator's client.
@@ -84,7 +91,8 @@ impl Stack {
         let storage = self.data.path().join("storage");
         std::fs::create_dir_all(&storage).context("create the storage directory")?;
         let port = self.ports[0];
-        let options = self.program("source-controller")?
+        let options = self
+            .program("source-controller")?
             .arg(format!("--storage-path={}", storage.display()))
             .arg(format!("--git-mirror-path={}", self.data.path().join("mirrors").display()))
             .arg(format!("--storage-addr=127.0.0.1:{port}"))
@@ -97,7 +105,8 @@ impl Stack {
     /// # Errors
     /// When the binary is not built.
     pub fn kustomize_controller(&self) -> anyhow::Result<Options> {
-        let options = self.program("kustomize-controller")?
+        let options = self
+            .program("kustomize-controller")?
             .arg(format!("--artifact-cache-path={}", self.data.path().join("artifacts").display()));
         Ok(self.with_events(options))
     }
@@ -108,7 +117,8 @@ impl Stack {
     /// When the binary is not built.
     pub fn notification_controller(&self) -> anyhow::Result<Options> {
         let [_, events, webhooks] = self.ports;
-        Ok(self.program("notification-controller")?
+        Ok(self
+            .program("notification-controller")?
             .arg(format!("--events-addr=127.0.0.1:{events}"))
             .arg(format!("--receiverAddr=127.0.0.1:{webhooks}")))
     }
@@ -167,7 +177,12 @@ impl Stack {
     ///
     /// # Errors
     /// After a minute; the message has the object's conditions.
-    pub async fn git_repository(&self, name: &str, what: &str, holds: impl Fn(&GitRepository) -> bool) -> anyhow::Result<GitRepository> {
+    pub async fn git_repository(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&GitRepository) -> bool,
+    ) -> anyhow::Result<GitRepository> {
         self.object(name, what, holds).await
     }
 
@@ -175,7 +190,12 @@ impl Stack {
     ///
     /// # Errors
     /// After a minute; the message has the object's conditions.
-    pub async fn kustomization(&self, name: &str, what: &str, holds: impl Fn(&Kustomization) -> bool) -> anyhow::Result<Kustomization> {
+    pub async fn kustomization(
+        &self,
+        name: &str,
+        what: &str,
+        holds: impl Fn(&Kustomization) -> bool,
+    ) -> anyhow::Result<Kustomization> {
         self.object(name, what, holds).await
     }
 
@@ -189,8 +209,10 @@ impl Stack {
         match waited {
             Ok(object) => Ok(object),
             Err(error) => {
-                let shown = api.get_opt(name).await?.map(|object| serde_json::to_string(&object.shown()).unwrap_or_default());
-                Err(error.context(format!("{name} has the conditions {}", shown.unwrap_or_else(|| "of no object".into()))))
+                let shown =
+                    api.get_opt(name).await?.map(|object| serde_json::to_string(&object.shown()).unwrap_or_default());
+                Err(error
+                    .context(format!("{name} has the conditions {}", shown.unwrap_or_else(|| "of no object".into()))))
             }
         }
     }
@@ -222,7 +244,10 @@ impl Stack {
     /// # Errors
     /// After a minute.
     pub async fn config_gone(&self, name: &str) -> anyhow::Result<()> {
-        wait_until(PATIENCE, &format!("ConfigMap {name} to be gone"), async || Ok((!self.has_config(name).await?).then_some(()))).await
+        wait_until(PATIENCE, &format!("ConfigMap {name} to be gone"), async || {
+            Ok((!self.has_config(name).await?).then_some(()))
+        })
+        .await
     }
 
     /// Waits for a Kubernetes event about an object.
@@ -234,7 +259,8 @@ impl Stack {
         let waited = wait_until(PATIENCE, &format!("an event {reason} about {kind} {name}"), async || {
             let events = api.list(&ListParams::default()).await?;
             let about = |event: &Event| {
-                event.involved_object.kind.as_deref() == Some(kind) && event.involved_object.name.as_deref() == Some(name)
+                event.involved_object.kind.as_deref() == Some(kind)
+                    && event.involved_object.name.as_deref() == Some(name)
             };
             Ok(events.into_iter().find(|event| about(event) && event.reason.as_deref() == Some(reason)))
         })
@@ -243,7 +269,16 @@ impl Stack {
             Ok(event) => Ok(event),
             Err(error) => {
                 let events = api.list(&ListParams::default()).await?;
-                let shown: Vec<String> = events.into_iter().map(|event| format!("{}: {}", event.reason.clone().unwrap_or_default(), event.message.clone().unwrap_or_default())).collect();
+                let shown: Vec<String> = events
+                    .into_iter()
+                    .map(|event| {
+                        format!(
+                            "{}: {}",
+                            event.reason.clone().unwrap_or_default(),
+                            event.message.clone().unwrap_or_default()
+                        )
+                    })
+                    .collect();
                 Err(error.context(format!("the events are {shown:?}")))
             }
         }
@@ -251,7 +286,12 @@ impl Stack {
 }
 
 /// A kind whose conditions a failing wait shows.
-trait Shown: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + serde::de::DeserializeOwned + Clone + std::fmt::Debug {
+trait Shown:
+    kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+    + serde::de::DeserializeOwned
+    + Clone
+    + std::fmt::Debug
+{
     fn shown(&self) -> Vec<Condition>;
 }
 
@@ -298,7 +338,6 @@ pub fn published(object: &GitRepository) -> String {
 pub fn applied(object: &Kustomization) -> String {
     object.status.clone().unwrap_or_default().last_applied_revision.unwrap_or_default()
 }
-
 
 /// The names in a tar.gz file, in order, by the system's `tar`: a reader that is not ours.
 ///

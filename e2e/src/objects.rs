@@ -76,7 +76,9 @@ impl Applied {
 /// # Errors
 /// When the API server refuses.
 pub async fn apply(client: &Client, document: Value) -> anyhow::Result<Applied> {
-    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).with_context(|| format!("{pointer} of {document}"));
+    let text = |pointer: &str| {
+        document.pointer(pointer).and_then(Value::as_str).with_context(|| format!("{pointer} of {document}"))
+    };
     let (api_version, kind, name) = (text("/apiVersion")?, text("/kind")?, text("/metadata/name")?.to_owned());
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let gvk = GroupVersionKind::gvk(group, version, kind);
@@ -84,7 +86,8 @@ pub async fn apply(client: &Client, document: Value) -> anyhow::Result<Applied> 
         "GitRepository" => "gitrepositories".to_owned(),
         kind => format!("{}s", kind.to_lowercase()),
     };
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), NS, &ApiResource::from_gvk_with_plural(&gvk, &plural));
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), NS, &ApiResource::from_gvk_with_plural(&gvk, &plural));
     let object: DynamicObject = serde_json::from_value(document.clone()).context("read the object")?;
     match api.create(&kube::api::PostParams::default(), &object).await {
         Ok(_) => {}

@@ -33,7 +33,9 @@ fn kustomization() -> Value {
 /// `count` maps whose names and values are of generation `number`, so that each push changes all, adds one and removes one.
 fn manifests(number: usize) -> String {
     (number..number + 12)
-        .map(|index| format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: map-{index}\ndata:\n  key: v{number}\n"))
+        .map(|index| {
+            format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: map-{index}\ndata:\n  key: v{number}\n")
+        })
         .collect::<Vec<_>>()
         .join("---\n")
 }
@@ -44,7 +46,9 @@ async fn owned_maps(stack: &Stack) -> Result<Vec<(String, String)>> {
     let list = maps.list(&owned).await?;
     let mut names: Vec<_> = list
         .into_iter()
-        .map(|map| (map.metadata.name.unwrap_or_default(), map.data.unwrap_or_default().remove("key").unwrap_or_default()))
+        .map(|map| {
+            (map.metadata.name.unwrap_or_default(), map.data.unwrap_or_default().remove("key").unwrap_or_default())
+        })
         .collect();
     names.sort();
     Ok(names)
@@ -87,7 +91,9 @@ async fn controllers_killed_at_any_moment_carry_on_without_orphans() -> Result<(
     assert_eq!(owned_maps(&stack).await?, expected, "exactly the last generation is there, nothing is orphaned");
 
     // Every artifact file is whole: what a reader finds is what the status promises, and no temporary file is left for good.
-    let git = stack.git_repository("app", "the source", |object: &GitRepository| sluice_e2e::published(object) == revision).await?;
+    let git = stack
+        .git_repository("app", "the source", |object: &GitRepository| sluice_e2e::published(object) == revision)
+        .await?;
     let artifact = git.status.unwrap_or_default().artifact.expect("published");
     let file = stack.data.path().join("storage").join(&artifact.path);
     assert!(sluice_e2e::archive_names(&file)?.contains(&"all.yaml".to_owned()));

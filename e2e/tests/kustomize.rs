@@ -14,7 +14,7 @@ fn repository(stack: &Stack, name: &str) -> Value {
     })
 }
 
-fn kustomization(name: &str, source: &str, more: Value) -> Value {
+fn kustomization(name: &str, source: &str, more: &Value) -> Value {
     let mut spec = json!({
         "interval": "1h", "retryInterval": "2s", "prune": true, "path": "./",
         "targetNamespace": NS, "sourceRef": { "kind": "GitRepository", "name": source }
@@ -44,12 +44,18 @@ async fn a_push_is_applied_a_change_changes_it_a_removal_prunes_it_and_deletion_
     let _kustomize = stack.kustomize_controller()?.start().await?;
     let client = stack.client();
     let git = apply(&client, repository(&stack, "app")).await?;
-    let app = apply(&client, kustomization("app", "app", json!({}))).await?;
+    let app = apply(&client, kustomization("app", "app", &json!({}))).await?;
 
     let object = stack.kustomization("app", "the first revision", is_applied(&first)).await?;
     assert_eq!(ready(&object), format!("True ReconciliationSucceeded: Applied revision: main@sha1:{first}"));
     let status = object.status.unwrap_or_default();
-    let entries: Vec<String> = status.inventory.unwrap_or_default().entries.into_iter().map(|entry| format!("{} {}", entry.id, entry.v)).collect();
+    let entries: Vec<String> = status
+        .inventory
+        .unwrap_or_default()
+        .entries
+        .into_iter()
+        .map(|entry| format!("{} {}", entry.id, entry.v))
+        .collect();
     assert_eq!(entries, ["apps_one__ConfigMap v1", "apps_two__ConfigMap v1"]);
     assert_eq!(status.observed_generation, Some(1));
     assert_eq!(status.last_attempted_revision, Some(format!("main@sha1:{first}")));
@@ -85,7 +91,7 @@ async fn drift_is_corrected_at_the_next_interval_and_not_while_suspended() -> Re
     let _kustomize = stack.kustomize_controller()?.start().await?;
     let client = stack.client();
     apply(&client, repository(&stack, "app")).await?;
-    let app = apply(&client, kustomization("app", "app", json!({ "interval": "2s" }))).await?;
+    let app = apply(&client, kustomization("app", "app", &json!({ "interval": "2s" }))).await?;
     stack.kustomization("app", "the revision", is_applied(&head)).await?;
 
     let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(client.clone(), NS);
@@ -119,11 +125,9 @@ async fn bad_input_is_named_on_its_object_and_others_go_on() -> Result<()> {
     let stack = Stack::start().await?;
     let good = config("good", "x");
     let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: broken\n data: [\n";
-    let staged = [
-        config("in-stage", "x"),
-        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Not_A_Name\n".to_owned(),
-    ]
-    .join("---\n");
+    let staged =
+        [config("in-stage", "x"), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Not_A_Name\n".to_owned()]
+            .join("---\n");
     let files = [("good/a.yaml", good.as_str()), ("broken/bad.yaml", broken), ("refused/all.yaml", &staged)];
     let copy = stack.repository("app", &files)?;
     let head = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
@@ -131,12 +135,12 @@ async fn bad_input_is_named_on_its_object_and_others_go_on() -> Result<()> {
     let _kustomize = stack.kustomize_controller()?.start().await?;
     let client = stack.client();
     apply(&client, repository(&stack, "app")).await?;
-    apply(&client, kustomization("broken", "app", json!({ "path": "./broken" }))).await?;
-    apply(&client, kustomization("refused", "app", json!({ "path": "./refused" }))).await?;
-    apply(&client, kustomization("no-path", "app", json!({ "path": "./absent" }))).await?;
-    apply(&client, kustomization("unsupported", "app", json!({ "path": "./good", "wait": true }))).await?;
-    apply(&client, kustomization("no-source", "absent", json!({}))).await?;
-    apply(&client, kustomization("good", "app", json!({ "path": "./good" }))).await?;
+    apply(&client, kustomization("broken", "app", &json!({ "path": "./broken" }))).await?;
+    apply(&client, kustomization("refused", "app", &json!({ "path": "./refused" }))).await?;
+    apply(&client, kustomization("no-path", "app", &json!({ "path": "./absent" }))).await?;
+    apply(&client, kustomization("unsupported", "app", &json!({ "path": "./good", "wait": true }))).await?;
+    apply(&client, kustomization("no-source", "absent", &json!({}))).await?;
+    apply(&client, kustomization("good", "app", &json!({ "path": "./good" }))).await?;
 
     stack.kustomization("good", "the good one to be applied", is_applied(&head)).await?;
     let cases = [
@@ -156,7 +160,11 @@ async fn bad_input_is_named_on_its_object_and_others_go_on() -> Result<()> {
     }
     let missing = |object: &Kustomization| ready(object).starts_with("False ArtifactFailed: ");
     let object = stack.kustomization("no-source", "the missing source", missing).await?;
-    assert!(ready(&object).contains("gitrepositories.source.toolkit.fluxcd.io \"absent\" not found"), "{}", ready(&object));
+    assert!(
+        ready(&object).contains("gitrepositories.source.toolkit.fluxcd.io \"absent\" not found"),
+        "{}",
+        ready(&object)
+    );
     assert!(!stack.has_config("in-stage").await?, "nothing of the refused stage was applied");
     Ok(())
 }
@@ -180,7 +188,7 @@ async fn an_artifact_that_is_not_what_its_digest_says_is_refused_and_a_corrected
     std::fs::write(&file, &tampered)?;
 
     let _kustomize = stack.kustomize_controller()?.start().await?;
-    apply(&client, kustomization("app", "app", json!({}))).await?;
+    apply(&client, kustomization("app", "app", &json!({}))).await?;
     let failed = |object: &Kustomization| ready(object).starts_with("False ArtifactFailed: ");
     let object = stack.kustomization("app", "the refusal", failed).await?;
     let expected = format!("failed to verify archive: computed digest doesn't match provided '{}'", artifact.digest);
@@ -200,31 +208,36 @@ async fn a_kustomization_that_does_not_decode_says_so_and_its_siblings_go_on() -
     let head = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
     let client = stack.client();
     // A value that an older schema let through: the interval is no duration. The schema is loosened, as it once was, to store it.
-    let crds: Api<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> = Api::all(client.clone());
+    let crds: Api<k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition> =
+        Api::all(client.clone());
     let loosened = json!([{
         "op": "remove", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/interval/pattern"
     }]);
     let patch: Patch<()> = Patch::Json(serde_json::from_value(loosened)?);
     crds.patch("kustomizations.kustomize.toolkit.fluxcd.io", &PatchParams::default(), &patch).await?;
     let bad = wait_until(PATIENCE, "the loosened schema to be served", async || {
-        apply(&client, kustomization("bad", "app", json!({ "interval": "soon" }))).await.map(Some)
+        apply(&client, kustomization("bad", "app", &json!({ "interval": "soon" }))).await.map(Some)
     })
     .await?;
 
     let _source = stack.source_controller()?.start().await?;
     let kustomize = stack.kustomize_controller()?.start().await?;
     apply(&client, repository(&stack, "app")).await?;
-    apply(&client, kustomization("good", "app", json!({}))).await?;
+    apply(&client, kustomization("good", "app", &json!({}))).await?;
     stack.kustomization("good", "the good one to be applied", is_applied(&head)).await?;
 
     let shown = wait_until(PATIENCE, "the reason on the bad one", async || {
         let object = bad.get().await?.expect("it is there");
         let conditions = object.data.pointer("/status/conditions").cloned().unwrap_or_default();
-        let conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> = serde_json::from_value(conditions).unwrap_or_default();
+        let conditions: Vec<k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> =
+            serde_json::from_value(conditions).unwrap_or_default();
         Ok(Some(condition(&conditions, "Ready")).filter(|ready| !ready.is_empty()))
     })
     .await?;
-    assert!(shown.starts_with("False InvalidObject: the stored Kustomization does not decode: spec.interval"), "{shown}");
+    assert!(
+        shown.starts_with("False InvalidObject: the stored Kustomization does not decode: spec.interval"),
+        "{shown}"
+    );
     stack.event("Kustomization", "bad", "InvalidObject").await?;
     assert_eq!(kustomize.exit_code(), None);
     bad.patch(json!({ "spec": { "interval": "1h" } })).await?;
@@ -243,11 +256,13 @@ async fn a_dependency_holds_back_and_its_success_wakes_the_dependant() -> Result
     let _kustomize = stack.kustomize_controller()?.arg("--requeue-dependency=1h").start().await?;
     let client = stack.client();
     let top = json!({ "path": "./top", "dependsOn": [{ "name": "base" }] });
-    apply(&client, kustomization("top", "app", top)).await?;
+    apply(&client, kustomization("top", "app", &top)).await?;
     apply(&client, repository(&stack, "app")).await?;
-    let waiting = |object: &Kustomization| ready(object).starts_with("False DependencyNotReady: dependency 'apps/base' not found");
+    let waiting = |object: &Kustomization| {
+        ready(object).starts_with("False DependencyNotReady: dependency 'apps/base' not found")
+    };
     stack.kustomization("top", "the wait for its dependency", waiting).await?;
-    apply(&client, kustomization("base", "app", json!({ "path": "./base" }))).await?;
+    apply(&client, kustomization("base", "app", &json!({ "path": "./base" }))).await?;
     stack.kustomization("top", "being woken", is_applied(&head)).await?;
     Ok(())
 }

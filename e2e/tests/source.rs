@@ -6,7 +6,7 @@ use sluice_e2e::{PATIENCE, Stack, apply, condition, git_ready, published};
 use sluice_testkit::git::GitServerOptions;
 use sluice_testkit::wait::wait_until;
 
-fn repository(name: &str, url: &str, more: Value) -> Value {
+fn repository(name: &str, url: &str, more: &Value) -> Value {
     let mut spec = json!({ "url": url, "interval": "1h", "ref": { "branch": "main" } });
     if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
         spec.extend(more.clone());
@@ -25,7 +25,7 @@ async fn a_push_is_published_and_an_unchanged_head_is_not_fetched_again() -> Res
     let copy = stack.repository("web", &[("a.yaml", "a: 1\n")])?;
     let first = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
     let _controller = stack.source_controller()?.start().await?;
-    let object = apply(&stack.client(), repository("web", &stack.repository_url("web"), json!({}))).await?;
+    let object = apply(&stack.client(), repository("web", &stack.repository_url("web"), &json!({}))).await?;
     let ready = stack.git_repository("web", "the first artifact", is_published(&first)).await?;
     assert_eq!(git_ready(&ready), format!("True Succeeded: stored artifact for revision 'main@sha1:{first}'"));
     let status = ready.status.clone().unwrap_or_default();
@@ -54,7 +54,8 @@ async fn a_push_is_published_and_an_unchanged_head_is_not_fetched_again() -> Res
 
 #[tokio::test]
 async fn bad_sources_say_why_on_their_ready_condition_and_do_not_disturb_others() -> Result<()> {
-    let options = GitServerOptions { auth: Some(("robot".into(), "s3cret-right".into())), ..GitServerOptions::default() };
+    let options =
+        GitServerOptions { auth: Some(("robot".into(), "s3cret-right".into())), ..GitServerOptions::default() };
     let stack = Stack::start_with(options).await?;
     let copy = stack.repository("web", &[("a.yaml", "a: 1\n")])?;
     let head = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
@@ -62,18 +63,22 @@ async fn bad_sources_say_why_on_their_ready_condition_and_do_not_disturb_others(
     let client = stack.client();
     for (name, password) in [("right", "s3cret-right"), ("wrong", "s3cret-wrong")] {
         let data = json!({ "username": "robot", "password": password });
-        apply(&client, json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": data })).await?;
+        apply(
+            &client,
+            json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": data }),
+        )
+        .await?;
     }
     let controller = stack.source_controller()?.start().await?;
     let secret = |name: &str| json!({ "secretRef": { "name": name } });
     let branch = json!({ "secretRef": { "name": "right" }, "ref": { "branch": "absent" } });
-    apply(&client, repository("unknown-host", "http://no-such-host.invalid/a.git", json!({}))).await?;
-    apply(&client, repository("wrong-password", &url, secret("wrong"))).await?;
-    apply(&client, repository("no-password", &url, json!({}))).await?;
-    apply(&client, repository("no-secret", &url, secret("absent"))).await?;
-    apply(&client, repository("no-branch", &url, branch)).await?;
-    apply(&client, repository("unsupported", &url, json!({ "recurseSubmodules": true }))).await?;
-    apply(&client, repository("good", &url, secret("right"))).await?;
+    apply(&client, repository("unknown-host", "http://no-such-host.invalid/a.git", &json!({}))).await?;
+    apply(&client, repository("wrong-password", &url, &secret("wrong"))).await?;
+    apply(&client, repository("no-password", &url, &json!({}))).await?;
+    apply(&client, repository("no-secret", &url, &secret("absent"))).await?;
+    apply(&client, repository("no-branch", &url, &branch)).await?;
+    apply(&client, repository("unsupported", &url, &json!({ "recurseSubmodules": true }))).await?;
+    apply(&client, repository("good", &url, &secret("right"))).await?;
 
     stack.git_repository("good", "the good one to be published", is_published(&head)).await?;
     let cases = [
@@ -85,7 +90,8 @@ async fn bad_sources_say_why_on_their_ready_condition_and_do_not_disturb_others(
         ("unsupported", "UnsupportedField", "spec.recurseSubmodules is not supported"),
     ];
     for (name, reason, text) in cases {
-        let failed = |object: &sluice_api::source::GitRepository| git_ready(object).starts_with(&format!("False {reason}: "));
+        let failed =
+            |object: &sluice_api::source::GitRepository| git_ready(object).starts_with(&format!("False {reason}: "));
         let object = stack.git_repository(name, "Ready=False", failed).await?;
         assert!(git_ready(&object).contains(text), "{name}: {}", git_ready(&object));
         let event = stack.event("GitRepository", name, reason).await?;
@@ -113,15 +119,16 @@ async fn links_are_left_out_and_a_path_that_leaves_the_root_is_refused() -> Resu
     evil.push()?;
     let _controller = stack.source_controller()?.start().await?;
     let client = stack.client();
-    apply(&client, repository("links", &stack.repository_url("links"), json!({}))).await?;
-    apply(&client, repository("evil", &stack.repository_url("evil"), json!({}))).await?;
+    apply(&client, repository("links", &stack.repository_url("links"), &json!({}))).await?;
+    apply(&client, repository("evil", &stack.repository_url("evil"), &json!({}))).await?;
 
     let good = stack.git_repository("links", "the repository with a link", is_published(&head)).await?;
     let artifact = good.status.unwrap_or_default().artifact.expect("published");
     let listed = sluice_e2e::archive_names(&stack.data.path().join("storage").join(&artifact.path))?;
     assert_eq!(listed, [".", "a.yaml"]);
 
-    let refused = |object: &sluice_api::source::GitRepository| git_ready(object).starts_with("False ArchiveOperationFailed: ");
+    let refused =
+        |object: &sluice_api::source::GitRepository| git_ready(object).starts_with("False ArchiveOperationFailed: ");
     let bad = stack.git_repository("evil", "the refusal", refused).await?;
     assert!(git_ready(&bad).contains("refused path '..' in the tree"), "{}", git_ready(&bad));
     Ok(())
@@ -133,7 +140,7 @@ async fn a_lost_or_damaged_artifact_is_made_anew_and_old_ones_are_collected() ->
     let copy = stack.repository("web", &[("a.yaml", "a: 1\n")])?;
     let first = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
     let controller = stack.source_controller()?.arg("--artifact-retention-ttl=1s").start().await?;
-    let object = apply(&stack.client(), repository("web", &stack.repository_url("web"), json!({}))).await?;
+    let object = apply(&stack.client(), repository("web", &stack.repository_url("web"), &json!({}))).await?;
     let ready = stack.git_repository("web", "the artifact", is_published(&first)).await?;
     let artifact = ready.status.unwrap_or_default().artifact.expect("published");
     let file = stack.data.path().join("storage").join(&artifact.path);
@@ -176,7 +183,8 @@ async fn a_suspended_source_rests_until_it_is_resumed() -> Result<()> {
     let copy = stack.repository("web", &[("a.yaml", "a: 1\n")])?;
     let first = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
     let _controller = stack.source_controller()?.start().await?;
-    let object = apply(&stack.client(), repository("web", &stack.repository_url("web"), json!({ "interval": "1s" }))).await?;
+    let object =
+        apply(&stack.client(), repository("web", &stack.repository_url("web"), &json!({ "interval": "1s" }))).await?;
     stack.git_repository("web", "the artifact", is_published(&first)).await?;
     object.patch(json!({ "spec": { "suspend": true } })).await?;
     object.request("while suspended").await?;

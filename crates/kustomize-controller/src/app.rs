@@ -2,6 +2,8 @@
 //!
 //! Deliberately no logic of its own.
 
+use std::time::Duration;
+
 use sluice_api::ArtifactSource;
 use sluice_api::constants::controller;
 use sluice_api::kustomize::Kustomization;
@@ -19,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::flags::{FEATURE_GATES, Flags};
 use crate::kustomization::source::{Access, Sources};
 use crate::kustomization::{KustomizationReconciler, Parts, Settings, index, source_index, wants_revision};
+
+/// Bound of running passes at the end; the stock Deployment gives 60 s in all, and an apply should not stop in the middle.
+const DRAIN: Duration = Duration::from_secs(25);
 
 /// The controller cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +71,8 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         client: client.clone(),
         sources: sources.clone(),
         kustomizations: kustomizations.clone(),
-        artifacts: ArtifactCache::new(&flags.artifact_cache_path, FetchLimits::default()).map_err(AppError::Artifacts)?,
+        artifacts: ArtifactCache::new(&flags.artifact_cache_path, FetchLimits::default())
+            .map_err(AppError::Artifacts)?,
         http: HttpClient::new(&ClientConfig::default()).map_err(AppError::Http)?,
     };
     let dispatcher = Dispatcher::new(
@@ -94,11 +100,11 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
 }
 
 fn check_gated_flags(flags: &Flags, gates: &FeatureGates) -> Result<(), AppError> {
-    let gated = [
+    let named = [
         (&flags.default_decryption_service_account, "--default-decryption-service-account"),
         (&flags.default_kubeconfig_service_account, "--default-kubeconfig-service-account"),
     ];
-    match gated.into_iter().find(|(value, _)| !value.is_empty()) {
+    match named.into_iter().find(|(value, _)| !value.is_empty()) {
         Some((_, name)) if !gates.enabled("ObjectLevelWorkloadIdentity") => Err(AppError::NeedsGate(name)),
         _ => Ok(()),
     }
@@ -120,7 +126,10 @@ impl Wake {
             for object in kustomizations.indexed(&source_index(&K::kind(&()), &change.key)) {
                 if wants_revision(&object, &revision) {
                     let meta = &object.metadata;
-                    waker.wake(Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default()));
+                    waker.wake(Key::new(
+                        meta.namespace.clone().unwrap_or_default(),
+                        meta.name.clone().unwrap_or_default(),
+                    ));
                 }
             }
         };
@@ -138,10 +147,11 @@ fn new_revision<K: Cached + ArtifactSource>(change: &Change<K>) -> Option<String
 }
 
 fn settings(flags: &Flags) -> Settings {
-    let custom_stage = flags.custom_apply_stage_kinds.iter().filter(|kind| !kind.is_empty()).map(|kind| match kind.rsplit_once('/') {
-        Some((group, kind)) => GroupKind { group: group.to_owned(), kind: kind.to_owned() },
-        None => GroupKind { group: String::new(), kind: kind.clone() },
-    });
+    let custom_stage =
+        flags.custom_apply_stage_kinds.iter().filter(|kind| !kind.is_empty()).map(|kind| match kind.rsplit_once('/') {
+            Some((group, kind)) => GroupKind { group: group.to_owned(), kind: kind.to_owned() },
+            None => GroupKind { group: String::new(), kind: kind.clone() },
+        });
     let host = Some(flags.source_controller_localhost.clone()).filter(|host| !host.is_empty());
     Settings {
         requeue_dependency: flags.requeue_dependency,
@@ -166,5 +176,6 @@ fn dispatcher_settings(flags: &Flags, process: &Process) -> dispatcher::Settings
         min_retry_delay: flags.common.retry.min_retry_delay,
         max_retry_delay: flags.common.retry.max_retry_delay,
         jitter_percentage: flags.shard.interval_jitter_percentage,
+        drain: DRAIN,
     }
 }

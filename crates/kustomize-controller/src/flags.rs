@@ -11,6 +11,7 @@ use sluice_runtime::flags::{CommonFlags, ShardFlags, parse_bool, parse_duration}
 
 /// Builds Kustomizations and applies them.
 #[derive(Debug, Clone, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "one field per flag, and the flags are given")]
 #[command(name = "kustomize-controller", version, args_override_self = true)]
 pub struct Flags {
     #[expect(missing_docs, reason = "documented on the type; a doc comment here would become help text")]

@@ -32,6 +32,7 @@ use sluice_http_client::HttpClient;
 use sluice_runtime::cache::Cache;
 use sluice_runtime::dispatcher::{Finalized, Outcome, Pass, Reconciler};
 use sluice_runtime::queue::{Key, Queue};
+use sluice_runtime::recorder::Notice;
 use sluice_ssa::{Applier, ApplyOptions, Discovery};
 
 use report::Report;
@@ -83,7 +84,8 @@ impl KustomizationReconciler {
     pub fn new(parts: Parts, settings: Settings) -> Self {
         let discovery = Arc::new(Discovery::new(parts.client.clone()));
         let manager = sluice_api::constants::controller::KUSTOMIZE;
-        let applier = Applier::new(parts.client.clone(), manager, settings.concurrent_ssa).with_discovery(Arc::clone(&discovery));
+        let applier =
+            Applier::new(parts.client.clone(), manager, settings.concurrent_ssa).with_discovery(Arc::clone(&discovery));
         Self { parts, settings, discovery, applier }
     }
 
@@ -123,10 +125,12 @@ impl Reconciler for KustomizationReconciler {
         let started = Instant::now();
         let mut report = Report::new(&pass);
         let result = self.phases(&pass, &mut report).await;
-        verdict::conclude(report, &pass.object, result, verdict::Context {
-            took: started.elapsed(),
-            requeue_dependency: self.settings.requeue_dependency,
-        })
+        verdict::conclude(
+            report,
+            &pass.object,
+            result,
+            verdict::Context { took: started.elapsed(), requeue_dependency: self.settings.requeue_dependency },
+        )
     }
 
     async fn finalize(&self, pass: Pass<Kustomization>) -> Finalized {
@@ -146,10 +150,11 @@ impl Reconciler for KustomizationReconciler {
         }
     }
 
-    fn settle_suspended(&self, object: &Kustomization, status: &mut KustomizationStatus) {
+    fn settle_suspended(&self, object: &Kustomization, status: &mut KustomizationStatus) -> Vec<Notice> {
         if is_true(&status.conditions, condition::READY) {
             status.observed_generation = object.metadata.generation;
         }
+        Vec::new()
     }
 }
 

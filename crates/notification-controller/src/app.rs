@@ -3,6 +3,7 @@
 //! Deliberately no logic of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_api::constants::controller;
 use sluice_api::notification::{Alert, Provider, Receiver};
@@ -22,6 +23,9 @@ use crate::receiver::{ReceiverReconciler, secret_index, secret_indexes};
 use crate::secret_watch;
 use crate::servers::{ServerMetrics, Servers};
 use crate::stores::Stores;
+
+/// Bound of running passes at the end. Each is one read of a Secret; the stock Deployment gives 10 s for everything.
+const PASS_DRAIN: Duration = Duration::from_secs(2);
 
 /// The controller cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -141,5 +145,6 @@ fn settings(flags: &Flags, process: &Process) -> Settings {
         min_retry_delay: flags.common.retry.min_retry_delay,
         max_retry_delay: flags.common.retry.max_retry_delay,
         jitter_percentage: 0,
+        drain: PASS_DRAIN,
     }
 }

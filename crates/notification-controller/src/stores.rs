@@ -102,7 +102,7 @@ mod tests {
                 "spec": {"type": "generic", "resources": []},
                 "status": {"webhookPath": path},
             }));
-            receivers.put(&Key::new("apps", name), Entry::Decoded(Arc::new(receiver)));
+            receivers.put(&Key::new("apps", name), &Entry::Decoded(Arc::new(receiver)));
         }
         let names = |path: &str| -> Vec<Option<String>> {
             receivers.indexed(path).iter().map(|receiver| receiver.metadata.name.clone()).collect()

@@ -59,8 +59,7 @@ mod tests {
         let backoff = Backoff::new(Duration::from_millis(750), Duration::from_secs(900));
         let key = Key::new("apps", "web");
         let delays: Vec<_> = (0..13).map(|_| backoff.next(&key).as_millis()).collect();
-        let expected =
-            [750, 1500, 3000, 6000, 12000, 24000, 48000, 96000, 192_000, 384_000, 768_000, 900_000, 900_000];
+        let expected = [750, 1500, 3000, 6000, 12000, 24000, 48000, 96000, 192_000, 384_000, 768_000, 900_000, 900_000];
         assert_eq!(delays, expected);
     }
 

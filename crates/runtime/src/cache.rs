@@ -25,7 +25,13 @@ pub trait Cached:
 }
 
 impl<K> Cached for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug + Send + Sync + 'static
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + Send
+        + Sync
+        + 'static
 {
 }
 
@@ -190,7 +196,7 @@ impl<K: Cached> Cache<K> {
     /// Takes `object` as the newest state, unless the cache knows a newer one. Returns what was there before, or `None` when nothing changed.
     ///
     /// A writer calls this with the API server's answer, so that its next pass does not start from a state before its own write.
-    pub fn put(&self, key: &Key, object: Entry<K>) -> Option<Option<Entry<K>>> {
+    pub fn put(&self, key: &Key, object: &Entry<K>) -> Option<Option<Entry<K>>> {
         let mut content = self.inner.content.write().unwrap_or_else(PoisonError::into_inner);
         if let (Some(known), Some(version)) = (content.objects.get(key).and_then(Entry::version), object.version())
             && version <= known
@@ -198,7 +204,7 @@ impl<K: Cached> Cache<K> {
             return None;
         }
         let old = content.objects.insert(key.clone(), object.clone());
-        self.reindex(&mut content, key, old.as_ref(), Some(&object));
+        self.reindex(&mut content, key, old.as_ref(), Some(object));
         Some(old)
     }
 
@@ -306,7 +312,7 @@ async fn follow<K: Cached>(
 fn store<K: Cached>(cache: &Cache<K>, object: DynamicObject, on_change: impl Fn(Change<K>)) {
     let key = key_of(&object);
     let new = Entry::decode(object);
-    if let Some(old) = cache.put(&key, new.clone()) {
+    if let Some(old) = cache.put(&key, &new) {
         on_change(Change { key, old, new: Some(new) });
     }
 }

@@ -32,9 +32,6 @@ use crate::recorder::{Notice, Recorder};
 
 pub use patch::StatusWriter;
 
-/// How long a shutdown lets running passes finish before they are abandoned. Below the 30 s that Kubernetes and our contract give.
-const DRAIN: Duration = Duration::from_secs(25);
-
 /// A kind that a dispatcher can drive.
 pub trait Dispatched: Cached + Reconcilable + HasStatus<Status: StatusValue> {}
 
@@ -62,8 +59,8 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Undoes what the object stands for, before its finalizer is removed.
     fn finalize(&self, pass: Pass<Self::Object>) -> impl Future<Output = Finalized> + Send;
 
-    /// Adjusts the status of a suspended object, which gets no pass.
-    fn settle_suspended(&self, object: &Self::Object, status: &mut StatusOf<Self::Object>);
+    /// Adjusts the status of a suspended object, which gets no pass, and returns what to tell.
+    fn settle_suspended(&self, object: &Self::Object, status: &mut StatusOf<Self::Object>) -> Vec<Notice>;
 
     /// The status of a pass has been written. `queue` wakes others of the kind who waited for that.
     fn written(&self, object: &Self::Object, queue: &Queue) {
@@ -147,6 +144,9 @@ pub struct Settings {
     pub max_retry_delay: Duration,
     /// Percentage of jitter on [`Next::Interval`].
     pub jitter_percentage: u8,
+    /// How long the end of the process lets running passes finish before they are abandoned. With what comes after it (events, lease) it
+    /// must fit into the grace period of the controller's Deployment.
+    pub drain: Duration,
 }
 
 /// The machine of one kind.
@@ -184,7 +184,14 @@ impl Waker {
 
 impl<R: Reconciler> Dispatcher<R> {
     /// A dispatcher for the reconciler's kind. `cache` is filled by [`Dispatcher::run`] and may be shared with others.
-    pub fn new(reconciler: R, client: Client, cache: Cache<R::Object>, recorder: Recorder, metrics: Metrics, settings: Settings) -> Self {
+    pub fn new(
+        reconciler: R,
+        client: Client,
+        cache: Cache<R::Object>,
+        recorder: Recorder,
+        metrics: Metrics,
+        settings: Settings,
+    ) -> Self {
         let backoff = Backoff::new(settings.min_retry_delay, settings.max_retry_delay);
         let queue = Queue::default();
         Self { shared: Arc::new(Shared { reconciler, client, cache, queue, backoff, settings, recorder, metrics }) }
@@ -195,10 +202,16 @@ impl<R: Reconciler> Dispatcher<R> {
         Waker(self.shared.queue.clone())
     }
 
-    /// Watches and reconciles until `stop` is cancelled, then lets running passes finish within 25 s and abandons the rest.
+    /// Watches and reconciles until `stop` is cancelled, then lets running passes finish within [`Settings::drain`] and abandons the rest.
     pub async fn run(self, stop: CancellationToken) {
         let shared = self.shared;
-        let watch = watch_into(shared.client.clone(), shared.settings.scope.clone(), shared.cache.clone(), shared.on_change(), stop.clone());
+        let watch = watch_into(
+            shared.client.clone(),
+            shared.settings.scope.clone(),
+            shared.cache.clone(),
+            shared.on_change(),
+            stop.clone(),
+        );
         // A plain select would stop polling passes when the watch ends; both get a task of their own.
         let watching = tokio::spawn(watch);
         shared.cache_synced(&stop).await;
@@ -246,7 +259,12 @@ async fn work<R: Reconciler>(shared: &Arc<Shared<R>>, stop: &CancellationToken) 
     loop {
         shared.metrics.set_load(
             &kind,
-            Load { active: workers - permits.available_permits(), workers, depth: shared.queue.depth(), adds: shared.queue.adds() },
+            Load {
+                active: workers - permits.available_permits(),
+                workers,
+                depth: shared.queue.depth(),
+                adds: shared.queue.adds(),
+            },
         );
         let (permit, key) = tokio::select! {
             () = stop.cancelled() => break,
@@ -261,7 +279,7 @@ async fn work<R: Reconciler>(shared: &Arc<Shared<R>>, stop: &CancellationToken) 
         });
     }
     let drained = async { while passes.join_next().await.is_some() {} };
-    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+    if tokio::time::timeout(shared.settings.drain, drained).await.is_err() {
         tracing::error!(kind, abandoned = passes.len(), "passes did not end in time and are abandoned");
         passes.shutdown().await;
     }

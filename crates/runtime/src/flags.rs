@@ -278,7 +278,8 @@ mod tests {
     fn an_unknown_or_malformed_gate_is_an_error() {
         let defaults = [("ExternalArtifact", false)];
         let unknown = FeatureGates::parse("OptimizedGitClones=true", &defaults);
-        let expected = FeatureGateError::Unknown { gate: "OptimizedGitClones".into(), known: "ExternalArtifact".into() };
+        let expected =
+            FeatureGateError::Unknown { gate: "OptimizedGitClones".into(), known: "ExternalArtifact".into() };
         assert_eq!(unknown, Err(expected));
         for entry in ["ExternalArtifact", "ExternalArtifact=maybe"] {
             let malformed = FeatureGateError::Malformed { entry: entry.into() };

@@ -73,7 +73,9 @@ impl Candidate {
             match self.try_acquire_or_renew().await {
                 Ok(true) => break,
                 Ok(false) => {}
-                Err(error) => tracing::error!(lease = self.name, error = %crate::logging::error_chain(&error), "cannot acquire the lease"),
+                Err(error) => {
+                    tracing::error!(lease = self.name, error = %crate::logging::error_chain(&error), "cannot acquire the lease");
+                }
             }
             // A little jitter keeps replicas that started together from colliding for ever.
             tokio::time::sleep(self.timing.retry.mul_f64(1.0 + 0.2 * fastrand::f64())).await;
@@ -96,7 +98,9 @@ impl Candidate {
                     tracing::error!(lease = self.name, "the lease is held by another replica");
                     return;
                 }
-                Ok(Err(error)) => tracing::error!(lease = self.name, error = %crate::logging::error_chain(&error), "cannot renew the lease"),
+                Ok(Err(error)) => {
+                    tracing::error!(lease = self.name, error = %crate::logging::error_chain(&error), "cannot renew the lease");
+                }
                 Err(_) => {}
             }
             if renewed.elapsed() >= self.timing.renew_deadline {
@@ -118,7 +122,9 @@ impl Candidate {
         spec.renew_time = Some(MicroTime(Timestamp::now()));
         match self.api.replace(&self.name, &PostParams::default(), &lease).await {
             Ok(_) => tracing::info!(lease = self.name, "released leader lease"),
-            Err(error) => tracing::error!(lease = self.name, error = %crate::logging::error_chain(&error), "cannot release the lease"),
+            Err(error) => {
+                tracing::error!(lease = self.name, error = %crate::logging::error_chain(&error), "cannot release the lease");
+            }
         }
     }
 
@@ -146,8 +152,7 @@ impl Candidate {
 
     async fn create(&self, now: Timestamp) -> kube::Result<bool> {
         let spec = next_spec(&LeaseSpec::default(), &self.identity, Duration::ZERO, self.timing.lease, now);
-        let lease =
-            Lease { metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() }, spec };
+        let lease = Lease { metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() }, spec };
         match self.api.create(&PostParams::default(), &lease).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
@@ -157,7 +162,13 @@ impl Candidate {
 }
 
 /// The lease that `identity` may write over `seen`, or `None` while another replica holds it.
-fn next_spec(seen: &LeaseSpec, identity: &str, unrenewed_for: Duration, lease: Duration, now: Timestamp) -> Option<LeaseSpec> {
+fn next_spec(
+    seen: &LeaseSpec,
+    identity: &str,
+    unrenewed_for: Duration,
+    lease: Duration,
+    now: Timestamp,
+) -> Option<LeaseSpec> {
     let holder = seen.holder_identity.as_deref().unwrap_or_default();
     let holds_for = Duration::from_secs(u64::try_from(seen.lease_duration_seconds.unwrap_or(0)).unwrap_or(0));
     let is_ours = holder == identity;
@@ -170,7 +181,11 @@ fn next_spec(seen: &LeaseSpec, identity: &str, unrenewed_for: Duration, lease: D
         lease_duration_seconds: Some(i32::try_from(lease.as_secs().max(1)).unwrap_or(i32::MAX)),
         acquire_time: if is_ours { seen.acquire_time.clone() } else { Some(MicroTime(now)) },
         renew_time: Some(MicroTime(now)),
-        lease_transitions: Some(if is_ours || seen.holder_identity.is_none() { transitions } else { transitions.saturating_add(1) }),
+        lease_transitions: Some(if is_ours || seen.holder_identity.is_none() {
+            transitions
+        } else {
+            transitions.saturating_add(1)
+        }),
         ..seen.clone()
     })
 }

@@ -71,7 +71,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LogLayer {
     }
 }
 
-fn render(encoding: LogEncoding, level: Level, now: jiff::Timestamp, message: &str, fields: Map<String, Value>) -> String {
+fn render(
+    encoding: LogEncoding,
+    level: Level,
+    now: jiff::Timestamp,
+    message: &str,
+    fields: Map<String, Value>,
+) -> String {
     let level = level.as_str().to_ascii_lowercase();
     let time = format!("{now:.3}");
     match encoding {

@@ -90,7 +90,11 @@ impl Process {
     ///
     /// # Errors
     /// See [`ProcessError`].
-    pub async fn start(identity: Identity<'_>, flags: &CommonFlags, extend: impl FnOnce(&mut Registry)) -> Result<Self, ProcessError> {
+    pub async fn start(
+        identity: Identity<'_>,
+        flags: &CommonFlags,
+        extend: impl FnOnce(&mut Registry),
+    ) -> Result<Self, ProcessError> {
         logging::init(&flags.logs);
         sluice_http_client::install_crypto_provider();
         let shutdown = shutdown::on_signal().map_err(ProcessError::Signals)?;
@@ -135,7 +139,9 @@ impl Process {
         flag: &str,
         routes: axum::Router,
     ) -> Result<Option<SocketAddr>, ProcessError> {
-        let Some(listener) = probes::bind(flag_name, flag).await.map_err(ProcessError::Listen)? else { return Ok(None) };
+        let Some(listener) = probes::bind(flag_name, flag).await.map_err(ProcessError::Listen)? else {
+            return Ok(None);
+        };
         let address = listener.local_addr().map_err(ProcessError::Listen)?;
         tracing::info!(server = name, address = %address, "serving");
         self.spawn_server(name, probes_serve(listener, routes, self.shutdown.clone()));
@@ -143,7 +149,11 @@ impl Process {
     }
 
     /// Runs a server of the controller's own; the process ends when it fails.
-    pub fn spawn_server(&mut self, name: &'static str, server: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+    pub fn spawn_server(
+        &mut self,
+        name: &'static str,
+        server: impl Future<Output = std::io::Result<()>> + Send + 'static,
+    ) {
         self.servers.spawn(async move { server.await.map_err(|source| ProcessError::Serve { name, source }) });
     }
 
@@ -199,7 +209,11 @@ impl Process {
         if let Some(candidate) = &mut candidate {
             tokio::select! {
                 () = candidate.acquire() => {}
-                () = self.shutdown.cancelled() => return self.end(None).await,
+                () = self.shutdown.cancelled() => {
+                    // What waits to work holds recorders, and the sinks end with the last of them.
+                    drop(work);
+                    return self.end(None).await;
+                }
                 failure = first_failure(&mut self.servers) => return Err(failure),
             }
         }

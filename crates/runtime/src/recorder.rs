@@ -130,7 +130,8 @@ impl Recorder {
         events_addr: &str,
         metrics: Metrics,
     ) -> Result<(Self, Sinks), EventsAddressError> {
-        let poster = (!events_addr.is_empty()).then(|| webhook::Poster::new(events_addr, controller, instance)).transpose()?;
+        let poster =
+            (!events_addr.is_empty()).then(|| webhook::Poster::new(events_addr, controller, instance)).transpose()?;
         let (kubernetes, queue) = mpsc::channel(QUEUE_LENGTH);
         let mut tasks = vec![tokio::spawn(kubernetes::run(client, controller.to_owned(), instance.to_owned(), queue))];
         let webhook = poster.map(|poster| {

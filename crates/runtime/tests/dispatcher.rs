@@ -35,6 +35,7 @@ impl Reconciler for Scripted {
         self.passes.lock().expect("not poisoned").push(pass.key.name.clone());
         let mut status = pass.object.status.clone().unwrap_or_default();
         match pass.object.spec.url.as_str() {
+            #[expect(clippy::panic, reason = "the point of the test")]
             "https://panics" => panic!("the script says so"),
             "https://slow" => drop(self.gate.acquire().await),
             _ => {}
@@ -47,10 +48,16 @@ impl Reconciler for Scripted {
     }
 
     async fn finalize(&self, _pass: Pass<GitRepository>) -> Finalized {
-        if self.finalized.fetch_add(1, Ordering::SeqCst) == 0 { Finalized::Failed(Vec::new()) } else { Finalized::Done(Vec::new()) }
+        if self.finalized.fetch_add(1, Ordering::SeqCst) == 0 {
+            Finalized::Failed(Vec::new())
+        } else {
+            Finalized::Done(Vec::new())
+        }
     }
 
-    fn settle_suspended(&self, _object: &GitRepository, _status: &mut GitRepositoryStatus) {}
+    fn settle_suspended(&self, _object: &GitRepository, _status: &mut GitRepositoryStatus) -> Vec<Notice> {
+        Vec::new()
+    }
 }
 
 struct Bench {
@@ -80,6 +87,7 @@ impl Bench {
             min_retry_delay: Duration::from_millis(100),
             max_retry_delay: Duration::from_secs(1),
             jitter_percentage: 0,
+            drain: PATIENCE,
         };
         let dispatcher = Dispatcher::new(script, client.clone(), Cache::default(), recorder, metrics, settings);
         let stop = CancellationToken::new();
@@ -123,7 +131,10 @@ async fn one_pass_per_change_adds_the_finalizer_and_writes_a_status_that_does_no
     assert_eq!(bench.passes_over("one"), 2, "one pass for the creation, one for the request, none for our own writes");
 
     // Labels are nobody's business here, and a pass that changes nothing writes nothing.
-    bench.api.patch("one", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } }))).await?;
+    bench
+        .api
+        .patch("one", &PatchParams::default(), &Patch::Merge(json!({ "metadata": { "labels": { "a": "b" } } })))
+        .await?;
     bench.create("two", "https://a").await?;
     bench.wait("two", "a later object", |object| ready(object) == "True Succeeded").await?;
     assert_eq!(bench.passes_over("one"), 2);
@@ -155,7 +166,8 @@ async fn a_change_during_a_pass_is_not_lost_and_somebody_elses_write_stays() -> 
     let change = json!({ "metadata": { "labels": { "kept": "yes" } }, "spec": { "timeout": "30s" } });
     bench.api.patch("slow", &PatchParams::default(), &Patch::Merge(change)).await?;
     bench.gate.add_permits(10);
-    let observed = |object: &GitRepository| object.status.as_ref().and_then(|status| status.observed_generation) == Some(2);
+    let observed =
+        |object: &GitRepository| object.status.as_ref().and_then(|status| status.observed_generation) == Some(2);
     let object = bench.wait("slow", "the second generation", observed).await?;
     assert_eq!(object.labels().get("kept").map(String::as_str), Some("yes"));
     assert_eq!(bench.passes_over("slow"), 2);
@@ -169,7 +181,8 @@ async fn a_deleted_object_keeps_its_finalizer_until_finalizing_succeeds() -> Res
     bench.wait("one", "a status", |object| ready(object) == "True Succeeded").await?;
     bench.api.delete("one", &kube::api::DeleteParams::default()).await?;
     // The script fails the first time.
-    wait_until(PATIENCE, "the object to go", async || Ok(bench.api.get_opt("one").await?.is_none().then_some(()))).await?;
+    wait_until(PATIENCE, "the object to go", async || Ok(bench.api.get_opt("one").await?.is_none().then_some(())))
+        .await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_api::constants::controller;
 use sluice_artifact::{Algorithm, UnknownAlgorithm};
@@ -17,6 +18,9 @@ use sluice_storage::{AddressError, InvalidRoot, Retention, Storage, advertised_h
 use crate::file_server;
 use crate::flags::{FEATURE_GATES, Flags};
 use crate::gitrepository::GitRepositoryReconciler;
+
+/// Bound of running passes at the end; the stock Deployment gives 10 s in all, and a fetch can be started over at no loss.
+const DRAIN: Duration = Duration::from_secs(4);
 
 /// The controller cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +101,7 @@ fn settings(flags: &Flags, process: &Process) -> Settings {
         min_retry_delay: flags.common.retry.min_retry_delay,
         max_retry_delay: flags.common.retry.max_retry_delay,
         jitter_percentage: flags.shard.interval_jitter_percentage,
+        drain: DRAIN,
     }
 }
 

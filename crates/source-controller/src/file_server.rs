@@ -25,10 +25,17 @@ pub fn routes(root: PathBuf) -> Router {
     Router::new().route("/", get(|| async { "" })).route("/{*path}", get(serve)).with_state(Arc::new(root))
 }
 
-async fn serve(State(root): State<Arc<PathBuf>>, Path(path): Path<String>, method: Method, headers: HeaderMap) -> Response {
+async fn serve(
+    State(root): State<Arc<PathBuf>>,
+    Path(path): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
     let Ok(path) = path.parse::<ArtifactPath>() else { return StatusCode::NOT_FOUND.into_response() };
     match open(&root.join(path.to_relative())).await {
-        Some(file) => respond(file, &method, &headers).await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()),
+        Some(file) => {
+            respond(file, &method, &headers).await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        }
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
@@ -74,7 +81,11 @@ async fn respond(mut artifact: Artifact, method: &Method, headers: &HeaderMap) -
         }
         None => artifact.size,
     };
-    let body = if method == Method::HEAD { Body::empty() } else { Body::from_stream(ReaderStream::new(artifact.file.take(length))) };
+    let body = if method == Method::HEAD {
+        Body::empty()
+    } else {
+        Body::from_stream(ReaderStream::new(artifact.file.take(length)))
+    };
     Ok(response.header(header::CONTENT_LENGTH, length).body(body).unwrap_or_default())
 }
 
@@ -87,7 +98,8 @@ enum Range {
 
 /// One range of RFC 9110, 14.1.2. Several ranges, and what does not parse, are answered with the whole file, as the RFC allows.
 fn requested_range(header: Option<&HeaderValue>, size: u64) -> Range {
-    let parsed = header.and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("bytes=")?.split_once('-'));
+    let parsed =
+        header.and_then(|value| value.to_str().ok()).and_then(|text| text.strip_prefix("bytes=")?.split_once('-'));
     let Some((first, last)) = parsed else { return Range::Whole };
     match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), _) if first >= size => Range::Unsatisfiable,
@@ -157,7 +169,8 @@ mod tests {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
             let address = listener.local_addr().expect("bound");
             tokio::spawn(axum::serve(listener, routes(root.path().to_owned())).into_future());
-            let client = sluice_http_client::HttpClient::new(&sluice_http_client::ClientConfig::default()).expect("a client");
+            let client =
+                sluice_http_client::HttpClient::new(&sluice_http_client::ClientConfig::default()).expect("a client");
             Self { address, root, client }
         }
 
@@ -181,7 +194,8 @@ mod tests {
         let path = "gitrepository/apps/web/abc.tar.gz";
         assert_eq!(server.get(path, &[]).await, (200, b"0123456789".to_vec()));
         assert_eq!(server.get(path, &[(header::RANGE, "bytes=2-4")]).await, (206, b"234".to_vec()));
-        let modified = std::fs::metadata(server.root.path().join(path)).and_then(|meta| meta.modified()).expect("a time");
+        let modified =
+            std::fs::metadata(server.root.path().join(path)).and_then(|meta| meta.modified()).expect("a time");
         let seconds = modified.duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         let date = http_date(i64::try_from(seconds).expect("small"));
         assert_eq!(server.get(path, &[(header::IF_MODIFIED_SINCE, &date)]).await, (304, Vec::new()));

@@ -85,4 +85,5 @@ pub struct Flags {
 }
 
 /// The feature gates of source-controller and their defaults.
-pub const FEATURE_GATES: [(&str, bool); 2] = [("CacheSecretsAndConfigMaps", false), ("ObjectLevelWorkloadIdentity", false)];
+pub const FEATURE_GATES: [(&str, bool); 2] =
+    [("CacheSecretsAndConfigMaps", false), ("ObjectLevelWorkloadIdentity", false)];

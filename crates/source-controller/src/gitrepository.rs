@@ -22,11 +22,12 @@ use std::time::Instant;
 use kube::Client;
 use sluice_api::Reconcilable;
 use sluice_api::source::{GitRepository, GitRepositoryStatus};
+use sluice_artifact::{ArtifactDir, ArtifactPath};
 use sluice_git::Mirror;
 use sluice_runtime::dispatcher::{Finalized, Next, Outcome, Pass, Reconciler};
 use sluice_runtime::logging::error_chain;
 use sluice_runtime::queue::Key;
-use sluice_artifact::{ArtifactDir, ArtifactPath};
+use sluice_runtime::recorder::Notice;
 use sluice_storage::{COLLECTION_BUDGET, Storage};
 
 use report::Report;
@@ -34,7 +35,7 @@ use report::Report;
 /// Mirrors larger than this are dropped before the next fetch: ten times a large repository's packed head.
 const MAX_MIRROR_BYTES: u64 = 1 << 30;
 
-/// Reconciles GitRepositories.
+/// Reconciles objects of the kind GitRepository.
 pub struct GitRepositoryReconciler {
     client: Client,
     storage: Arc<Storage>,
@@ -129,8 +130,9 @@ impl Reconciler for GitRepositoryReconciler {
         Finalized::Failed(vec![verdict::collection_failed(&failure)])
     }
 
-    fn settle_suspended(&self, object: &GitRepository, status: &mut GitRepositoryStatus) {
+    fn settle_suspended(&self, object: &GitRepository, status: &mut GitRepositoryStatus) -> Vec<Notice> {
         report::settle_suspended(object, status);
+        Vec::new()
     }
 
     fn forget(&self, key: &Key) {
@@ -141,7 +143,10 @@ impl Reconciler for GitRepositoryReconciler {
 impl GitRepositoryReconciler {
     /// Removes what the retention no longer covers. A failure only costs disk and is tried again in the next pass.
     async fn collect_garbage(&self, pass: &Pass<GitRepository>, status: &GitRepositoryStatus) {
-        let Some(current) = status.artifact.as_ref().and_then(|artifact| artifact.path.parse::<ArtifactPath>().ok()) else { return };
+        let Some(current) = status.artifact.as_ref().and_then(|artifact| artifact.path.parse::<ArtifactPath>().ok())
+        else {
+            return;
+        };
         let storage = Arc::clone(&self.storage);
         let now = pass.now;
         let collect = move || storage.garbage_collect(&current, now, Instant::now() + COLLECTION_BUDGET);

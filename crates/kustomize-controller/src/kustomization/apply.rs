@@ -19,7 +19,11 @@ pub(super) enum ApplyError {
 }
 
 /// Applies everything, or nothing of the stage that has a fault.
-pub(super) async fn apply(applier: &Applier, options: ApplyOptions, objects: Vec<Object>) -> Result<ChangeSet, ApplyError> {
+pub(super) async fn apply(
+    applier: &Applier,
+    options: ApplyOptions,
+    objects: Vec<Object>,
+) -> Result<ChangeSet, ApplyError> {
     if let Some(secret) = objects.iter().find(|object| is_undecrypted_secret(object)) {
         return Err(ApplyError::Encrypted(format!("{}/{}", secret.namespace(), secret.name())));
     }

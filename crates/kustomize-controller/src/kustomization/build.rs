@@ -7,7 +7,10 @@ use std::panic::resume_unwind;
 use kube::ResourceExt;
 use sluice_api::kustomize::{Kustomization, Selector};
 use sluice_artifact::{Algorithm, Digest};
-use sluice_kustomize::{BuildError, DirTree, GenerateError, ImageOverride, Injection, Options, PatchOverride, PatchTarget, PathError, RelPath};
+use sluice_kustomize::{
+    BuildError, DirTree, GenerateError, ImageOverride, Injection, Options, PatchOverride, PatchTarget, PathError,
+    RelPath,
+};
 use sluice_manifest::{CommonMetadata, Object, ObjectError, expand, normalize};
 
 use super::apply::owner;
@@ -85,7 +88,8 @@ fn run(sourced: &Sourced, injection: &Injection) -> Result<(Vec<serde_json::Valu
     let tree = DirTree::new(sourced.tree.path(), MAX_FILE_BYTES).map_err(BuildFailed::Tree)?;
     let dir = RelPath::new(&sourced.path).map_err(BuildFailed::Path)?;
     let generated = sluice_kustomize::generate(&tree, &dir, injection).map_err(BuildFailed::Generate)?;
-    let build = sluice_kustomize::build(&generated.tree, &dir, &Options::default()).map_err(|error| BuildFailed::Build(describe(&error)))?;
+    let build = sluice_kustomize::build(&generated.tree, &dir, &Options::default())
+        .map_err(|error| BuildFailed::Build(describe(&error)))?;
     for warning in &build.warnings {
         tracing::info!(warning, "kustomize build");
     }
@@ -102,10 +106,10 @@ fn describe(error: &BuildError) -> String {
 
 fn injection(object: &Kustomization) -> Injection {
     let spec = &object.spec;
-    let patches = spec.patches.iter().map(|patch| PatchOverride {
-        patch: patch.patch.clone(),
-        target: patch.target.as_ref().map(target),
-    });
+    let patches = spec
+        .patches
+        .iter()
+        .map(|patch| PatchOverride { patch: patch.patch.clone(), target: patch.target.as_ref().map(target) });
     let images = spec.images.iter().map(|image| ImageOverride {
         name: image.name.clone(),
         new_name: image.new_name.clone().unwrap_or_default(),

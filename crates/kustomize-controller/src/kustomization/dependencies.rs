@@ -60,7 +60,12 @@ async fn find(client: &Client, cache: &Cache<Kustomization>, key: &Key) -> Resul
     Ok(Arc::new(found))
 }
 
-fn judge(dependency: &Kustomization, object: &Kustomization, artifact: &Artifact, key: Key) -> Result<(), DependencyError> {
+fn judge(
+    dependency: &Kustomization,
+    object: &Kustomization,
+    artifact: &Artifact,
+    key: Key,
+) -> Result<(), DependencyError> {
     let status = dependency.status.clone().unwrap_or_default();
     let observed = status.observed_generation == dependency.metadata.generation;
     if !observed || !is_true(&status.conditions, condition::READY) {

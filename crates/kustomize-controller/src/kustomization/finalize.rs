@@ -19,7 +19,10 @@ pub(super) async fn finalize(client: &Client, discovery: &Discovery, object: &Ku
     }
     let (entries, unreadable) = inventory(object);
     if !unreadable.is_empty() {
-        let text = format!("pruning for deleted resource failed: inventory entries that are not of the form <namespace>_<name>_<group>_<kind>: {}", unreadable.join(", "));
+        let text = format!(
+            "pruning for deleted resource failed: inventory entries that are not of the form <namespace>_<name>_<group>_<kind>: {}",
+            unreadable.join(", ")
+        );
         return Finalized::Failed(vec![Notice::new(Severity::Error, reason::PRUNE_FAILED, text)]);
     }
     let outcome = sluice_ssa::prune(client.clone(), discovery, &entries, &owner(object)).await;

@@ -29,7 +29,9 @@ pub(super) struct Outcome<'a> {
 
 /// Counts the outcome on the entry of the same digest and status, or adds one, and puts it first.
 pub(super) fn record(history: &mut Vec<Snapshot>, outcome: Outcome<'_>) {
-    let known = history.iter().position(|entry| entry.digest == outcome.digest && entry.last_reconciled_status == outcome.status);
+    let known = history
+        .iter()
+        .position(|entry| entry.digest == outcome.digest && entry.last_reconciled_status == outcome.status);
     let (first, count) = match known {
         Some(index) => {
             let old = history.remove(index);
@@ -56,11 +58,17 @@ mod tests {
 
     fn add(history: &mut Vec<Snapshot>, digest: &str, status: &str) {
         let metadata = BTreeMap::from([("revision".to_owned(), "main@sha1:0".to_owned())]);
-        record(history, Outcome { digest, status, metadata, now: Timestamp::UNIX_EPOCH, took: Duration::from_millis(20) });
+        record(
+            history,
+            Outcome { digest, status, metadata, now: Timestamp::UNIX_EPOCH, took: Duration::from_millis(20) },
+        );
     }
 
     fn shown(history: &[Snapshot]) -> Vec<String> {
-        history.iter().map(|entry| format!("{} {} {}", entry.digest, entry.last_reconciled_status, entry.total_reconciliations)).collect()
+        history
+            .iter()
+            .map(|entry| format!("{} {} {}", entry.digest, entry.last_reconciled_status, entry.total_reconciliations))
+            .collect()
     }
 
     #[test]

@@ -75,7 +75,13 @@ impl Report {
         };
         let text = format!("{doing} for revision {revision} with a timeout of {}", self.timeout);
         mark_reconciling(&mut self.status.conditions, self.stamp, reason::PROGRESSING, &text);
-        mark_unknown(&mut self.status.conditions, self.stamp, condition::READY, reason::PROGRESSING, "Reconciliation in progress");
+        mark_unknown(
+            &mut self.status.conditions,
+            self.stamp,
+            condition::READY,
+            reason::PROGRESSING,
+            "Reconciliation in progress",
+        );
         // The stages before applying take milliseconds; one write says enough for all of them.
         if show && stage == Stage::Fetching {
             self.show(writer).await;
@@ -102,7 +108,8 @@ impl Report {
         let new = changes.inventory();
         let old = self.status.inventory.take().unwrap_or_default();
         // An entry that cannot be read names nothing that could be deleted.
-        let old: sluice_manifest::Inventory = old.entries.iter().filter_map(|entry| Entry::parse(&entry.id, &entry.v).ok()).collect();
+        let old: sluice_manifest::Inventory =
+            old.entries.iter().filter_map(|entry| Entry::parse(&entry.id, &entry.v).ok()).collect();
         self.status.inventory = Some(Inventory { entries: new.entries().iter().map(entry).collect() });
         old.stale(&new)
     }

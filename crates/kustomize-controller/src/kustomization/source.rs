@@ -57,7 +57,12 @@ pub(super) fn key_of(object: &Kustomization) -> Key {
 
 impl Sources {
     /// The artifact of the object's source. `retry` is told to the user when there is none yet.
-    pub(super) async fn artifact(&self, object: &Kustomization, access: Access, retry: &str) -> Result<Artifact, SourceError> {
+    pub(super) async fn artifact(
+        &self,
+        object: &Kustomization,
+        access: Access,
+        retry: &str,
+    ) -> Result<Artifact, SourceError> {
         let key = key_of(object);
         let kind = &object.spec.source_ref.kind;
         if access == Access::SameNamespace && Some(&key.namespace) != object.namespace().as_ref() {
@@ -76,7 +81,11 @@ impl Sources {
         artifact.ok_or_else(|| SourceError::NoArtifact(retry.to_owned()))
     }
 
-    async fn lookup<K: Cached + ArtifactSource>(&self, cache: &Cache<K>, key: &Key) -> Result<Option<Artifact>, SourceError> {
+    async fn lookup<K: Cached + ArtifactSource>(
+        &self,
+        cache: &Cache<K>,
+        key: &Key,
+    ) -> Result<Option<Artifact>, SourceError> {
         if let Some(source) = cache.get(key) {
             return Ok(source.artifact().cloned());
         }

@@ -6,7 +6,9 @@ use sluice_api::kustomize::{DeletionPolicy, Kustomization};
 
 /// A field that this version does not honour.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is not supported by this version of kustomize-controller; remove the field, or run Flux's kustomize-controller for this object")]
+#[error(
+    "{field} is not supported by this version of kustomize-controller; remove the field, or run Flux's kustomize-controller for this object"
+)]
 pub(super) struct Unsupported {
     /// The field.
     pub(super) field: &'static str,

@@ -45,7 +45,8 @@ pub(super) async fn fetch(
     artifact: &Artifact,
 ) -> Result<Sourced, TreeError> {
     let reference = ArtifactRef::parse(&artifact.url, &artifact.digest, &settings.hosts).map_err(TreeError::Fetch)?;
-    let policy = RetryPolicy { attempts: settings.http_retry.saturating_add(1), min_wait: MIN_WAIT, max_wait: MAX_WAIT };
+    let policy =
+        RetryPolicy { attempts: settings.http_retry.saturating_add(1), min_wait: MIN_WAIT, max_wait: MAX_WAIT };
     let tree = parts.artifacts.get(&parts.http, &reference, &policy).await.map_err(|error| match error {
         FetchError::NotFound => TreeError::NotFound(GoDuration::new(settings.requeue_dependency)),
         other => TreeError::Fetch(other),

@@ -91,15 +91,17 @@ fn classify(failure: &Failure) -> (&'static str, Retry, Tell) {
             SourceError::Get(_) => (reason::ARTIFACT_FAILED, Retry::Backoff, Tell::Nothing),
             SourceError::NoArtifact(_) => (reason::ARTIFACT_FAILED, Retry::Wait, Tell::Nothing),
         },
-        Failure::Dependency(DependencyError::NotFound(..) | DependencyError::NotReady(_) | DependencyError::Outdated(_)) => {
-            (reason::DEPENDENCY_NOT_READY, Retry::Wait, Tell::Waiting)
-        }
+        Failure::Dependency(
+            DependencyError::NotFound(..) | DependencyError::NotReady(_) | DependencyError::Outdated(_),
+        ) => (reason::DEPENDENCY_NOT_READY, Retry::Wait, Tell::Waiting),
         Failure::Tree(error) => match error {
             TreeError::NotFound(_) => (reason::ARTIFACT_FAILED, Retry::Wait, Tell::Nothing),
             TreeError::Fetch(_) | TreeError::Path(_) => (reason::ARTIFACT_FAILED, Retry::Fixed, Tell::Error),
         },
         Failure::Build(_) => (reason::BUILD_FAILED, Retry::Fixed, Tell::Error),
-        Failure::Apply(ApplyError::Encrypted(_) | ApplyError::Apply(_)) => (reason::RECONCILIATION_FAILED, Retry::Fixed, Tell::Error),
+        Failure::Apply(ApplyError::Encrypted(_) | ApplyError::Apply(_)) => {
+            (reason::RECONCILIATION_FAILED, Retry::Fixed, Tell::Error)
+        }
         Failure::Prune(_) => (reason::PRUNE_FAILED, Retry::Fixed, Tell::Error),
     }
 }
@@ -130,14 +132,23 @@ fn succeed(mut report: Report, object: &Kustomization, context: Context) -> Outc
     status.last_applied_origin_revision.clone_from(&report.origin_revision);
 
     let interval = super::interval(object);
-    let text = format!("Reconciliation finished in {}, next run in {}", GoDuration::new(context.took), GoDuration::new(interval));
+    let text = format!(
+        "Reconciliation finished in {}, next run in {}",
+        GoDuration::new(context.took),
+        GoDuration::new(interval)
+    );
     let mut facts = report.metadata();
     facts.insert(COMMIT_STATUS.to_owned(), metadata::COMMIT_STATUS_UPDATE.to_owned());
     report.notices.push(Notice::new(Severity::Info, reason::RECONCILIATION_SUCCEEDED, text).with_metadata(facts));
     Outcome { status: report.status, notices: report.notices, next: Next::Interval(interval) }
 }
 
-fn fail(mut report: Report, object: &Kustomization, failure: &Failure, context: Context) -> Outcome<KustomizationStatus> {
+fn fail(
+    mut report: Report,
+    object: &Kustomization,
+    failure: &Failure,
+    context: Context,
+) -> Outcome<KustomizationStatus> {
     let (reason, retry, tell) = classify(failure);
     let message = error_chain(failure as &(dyn Error + 'static));
     remember(&mut report, reason, context.took);
@@ -174,5 +185,8 @@ fn remember(report: &mut Report, outcome: &str, took: Duration) {
     let origin = report.origin_revision.clone().map(|revision| (metadata::ORIGIN_REVISION.to_owned(), revision));
     let metadata: BTreeMap<String, String> = revision.into_iter().chain(origin).collect();
     let now = report.stamp.now;
-    history::record(&mut report.status.history, history::Outcome { digest: &digest, status: outcome, metadata, now, took });
+    history::record(
+        &mut report.status.history,
+        history::Outcome { digest: &digest, status: outcome, metadata, now, took },
+    );
 }

@@ -62,11 +62,15 @@ fn fail(mut status: ReceiverStatus, stamp: Stamp, failure: Failure) -> Outcome<R
     Outcome { status, notices: vec![Notice::new(Severity::Error, event_reason, message)], next }
 }
 
-/// What a pass over a suspended Receiver changes: the generation counts as observed if the Receiver was ready.
-pub(super) fn settle_suspended(receiver: &Receiver, status: &mut ReceiverStatus) {
-    if is_true(&status.conditions, condition::READY) {
-        status.observed_generation = receiver.metadata.generation;
+/// What a pass over a suspended Receiver changes: if it was ready, the generation counts as observed, and success is told anew.
+pub(super) fn settle_suspended(receiver: &Receiver, status: &mut ReceiverStatus) -> Vec<Notice> {
+    if !is_true(&status.conditions, condition::READY) {
+        return Vec::new();
     }
+    status.observed_generation = receiver.metadata.generation;
+    let path = status.webhook_path.clone().unwrap_or_default();
+    let Success { event_message, .. } = Success::new(&path, receiver.interval().into());
+    vec![Notice::new(Severity::Info, reason::SUCCEEDED, event_message)]
 }
 
 #[cfg(test)]

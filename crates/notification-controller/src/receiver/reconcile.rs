@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use sluice_api::notification::{Receiver, ReceiverStatus};
 use sluice_runtime::dispatcher::{Finalized, Outcome, Pass, Reconciler};
 use sluice_runtime::queue::Key;
+use sluice_runtime::recorder::Notice;
 
 use super::conclude::{conclude, settle_suspended};
 use super::path::webhook_path;
@@ -51,8 +52,8 @@ impl Reconciler for ReceiverReconciler {
         Finalized::Done(Vec::new())
     }
 
-    fn settle_suspended(&self, object: &Receiver, status: &mut ReceiverStatus) {
-        settle_suspended(object, status);
+    fn settle_suspended(&self, object: &Receiver, status: &mut ReceiverStatus) -> Vec<Notice> {
+        settle_suspended(object, status)
     }
 }
 

@@ -68,8 +68,8 @@ async fn an_object_that_vanished_while_the_watch_was_down_is_told_as_deleted() {
 async fn an_older_state_never_replaces_a_newer_one() {
     let (cache, _) = play(vec![Init, InitApply(config_map("a", 5, "x")), InitDone]).await;
     let key = Key::new("apps", "a");
-    assert!(cache.put(&key, Entry::decode(config_map("a", 4, "old"))).is_none());
-    assert!(cache.put(&key, Entry::decode(config_map("a", 6, "new"))).is_some());
+    assert!(cache.put(&key, &Entry::decode(config_map("a", 4, "old"))).is_none());
+    assert!(cache.put(&key, &Entry::decode(config_map("a", 6, "new"))).is_some());
     let data = cache.get(&key).and_then(|object| object.data.clone()).unwrap_or_default();
     assert_eq!(data.get("value").map(String::as_str), Some("new"));
 }

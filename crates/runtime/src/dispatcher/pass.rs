@@ -77,13 +77,15 @@ async fn one<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, stop: Cancellati
             report_undecodable(shared, key, &object).await;
             (Next::Never, Some(PassResult::Error))
         }
-        Some(Entry::Decoded(object)) => match AssertUnwindSafe(decoded(shared, key, Arc::clone(&object), stop)).catch_unwind().await {
-            Ok(next) => (next, Some(result_of(next))),
-            Err(panic) => {
-                report_panic(shared, key, &object, &panic_text(panic.as_ref())).await;
-                (Next::Backoff, Some(PassResult::Panic))
+        Some(Entry::Decoded(object)) => {
+            match AssertUnwindSafe(decoded(shared, key, Arc::clone(&object), stop)).catch_unwind().await {
+                Ok(next) => (next, Some(result_of(next))),
+                Err(panic) => {
+                    report_panic(shared, key, &object, &panic_text(panic.as_ref())).await;
+                    (Next::Backoff, Some(PassResult::Panic))
+                }
             }
-        },
+        }
     }
 }
 
@@ -96,7 +98,12 @@ fn result_of(next: Next) -> PassResult {
     }
 }
 
-async fn decoded<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, object: Arc<R::Object>, stop: CancellationToken) -> Next {
+async fn decoded<R: Reconciler>(
+    shared: &Arc<Shared<R>>,
+    key: &Key,
+    object: Arc<R::Object>,
+    stop: CancellationToken,
+) -> Next {
     let writer = StatusWriter::new(
         shared.client.clone(),
         shared.cache.clone(),
@@ -117,7 +124,12 @@ async fn decoded<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, object: Arc<
     })
 }
 
-fn pass_of<R: Reconciler>(shared: &Shared<R>, key: &Key, writer: &StatusWriter<R::Object>, stop: CancellationToken) -> Pass<R::Object> {
+fn pass_of<R: Reconciler>(
+    shared: &Shared<R>,
+    key: &Key,
+    writer: &StatusWriter<R::Object>,
+    stop: CancellationToken,
+) -> Pass<R::Object> {
     let object = writer.current();
     let handled = object.status().and_then(|status| status.last_handled_reconcile_at().map(str::to_owned));
     let requested = request_token(object.as_ref()).is_some_and(|token| handled.as_deref() != Some(token));
@@ -154,16 +166,20 @@ async fn live<R: Reconciler>(
     Ok(next)
 }
 
-async fn suspended<R: Reconciler>(shared: &Arc<Shared<R>>, writer: &StatusWriter<R::Object>) -> Result<Next, WriteError> {
+async fn suspended<R: Reconciler>(
+    shared: &Arc<Shared<R>>,
+    writer: &StatusWriter<R::Object>,
+) -> Result<Next, WriteError> {
     // Deleting a suspended object still cleans up, so it needs the finalizer as well.
     if !trigger::has_finalizer(writer.current().meta()) {
         writer.add_finalizer().await?;
     }
     let object = writer.current();
     let mut status = object.status().cloned().unwrap_or_default();
-    shared.reconciler.settle_suspended(&object, &mut status);
+    let notices = shared.reconciler.settle_suspended(&object, &mut status);
     mark_handled(object.as_ref(), &mut status);
     writer.write(&status).await?;
+    tell(shared, writer.current().as_ref(), notices);
     Ok(Next::Never)
 }
 
@@ -211,14 +227,21 @@ fn tell<R: Reconciler>(shared: &Shared<R>, object: &R::Object, notices: Vec<Noti
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
+    let text =
+        panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "no message".to_owned())
 }
 
 async fn report_panic<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, object: &Arc<R::Object>, text: &str) {
     let message = format!("the controller failed on this object (a fault of the controller, please report it): {text}");
     let current = shared.cache.get(key).unwrap_or_else(|| Arc::clone(object));
-    let writer = StatusWriter::new(shared.client.clone(), shared.cache.clone(), key.clone(), shared.settings.field_manager, Arc::clone(&current));
+    let writer = StatusWriter::new(
+        shared.client.clone(),
+        shared.cache.clone(),
+        key.clone(),
+        shared.settings.field_manager,
+        Arc::clone(&current),
+    );
     let mut status = current.status().cloned().unwrap_or_default();
     let stamp = Stamp { generation: current.meta().generation.unwrap_or(0), now: now() };
     sluice_conditions::mark_false(status.conditions_mut(), stamp, condition::READY, INTERNAL_ERROR, &message);
@@ -231,20 +254,27 @@ async fn report_panic<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, object:
 /// Shows on the object itself that its stored JSON does not decode; its siblings go on.
 async fn report_undecodable<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, bad: &Undecodable) {
     let kind = kind_of::<R>();
-    let message = format!("the stored {kind} does not decode: {}; correct the field and apply the object again", bad.error);
+    let message =
+        format!("the stored {kind} does not decode: {}; correct the field and apply the object again", bad.error);
     tracing::error!(reason = INVALID_OBJECT, "{message}");
     let object = &bad.object;
     let stamp = Stamp { generation: object.metadata.generation.unwrap_or(0), now: now() };
-    let mut conditions: Vec<Condition> =
-        object.data.pointer("/status/conditions").cloned().and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default();
+    let mut conditions: Vec<Condition> = object
+        .data
+        .pointer("/status/conditions")
+        .cloned()
+        .and_then(|list| serde_json::from_value(list).ok())
+        .unwrap_or_default();
     sluice_conditions::mark_stalled(&mut conditions, stamp, INVALID_OBJECT, &message);
     sluice_conditions::mark_false(&mut conditions, stamp, condition::READY, INVALID_OBJECT, &message);
     let mut status = json!({ "conditions": conditions, "observedGeneration": stamp.generation });
     if let Some(token) = request_token(object) {
         status["lastHandledReconcileAt"] = Value::from(token);
     }
-    let api: Api<DynamicObject> = Api::namespaced_with(shared.client.clone(), &key.namespace, &ApiResource::erase::<R::Object>(&()));
-    let params = PatchParams { field_manager: Some(shared.settings.field_manager.to_owned()), ..PatchParams::default() };
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(shared.client.clone(), &key.namespace, &ApiResource::erase::<R::Object>(&()));
+    let params =
+        PatchParams { field_manager: Some(shared.settings.field_manager.to_owned()), ..PatchParams::default() };
     if let Err(error) = api.patch_status(&key.name, &params, &Patch::Merge(json!({ "status": status }))).await {
         tracing::error!(error = error_chain(&error), "cannot show on the object that it does not decode");
     }
@@ -256,5 +286,9 @@ async fn report_undecodable<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, b
         uid: object.uid().unwrap_or_default(),
         resource_version: object.resource_version().unwrap_or_default(),
     };
-    shared.recorder.record(&involved, object.metadata.annotations.as_ref(), Notice::new(Severity::Error, INVALID_OBJECT, message));
+    shared.recorder.record(
+        &involved,
+        object.metadata.annotations.as_ref(),
+        Notice::new(Severity::Error, INVALID_OBJECT, message),
+    );
 }

@@ -74,7 +74,10 @@ impl<K: Dispatched> StatusWriter<K> {
             let Some(patch) = merge_patch(&stored, &wanted) else { return Ok(()) };
             let body = json!({ "metadata": { "resourceVersion": current.resource_version() }, "status": patch });
             match self.inner.api.patch_status(&self.inner.key.name, &params, &Patch::Merge(body)).await {
-                Ok(object) => return Ok(self.learn(object)),
+                Ok(object) => {
+                    self.learn(object);
+                    return Ok(());
+                }
                 Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
                 Err(kube::Error::Api(answer)) if answer.code == 409 && attempt < CONFLICT_RETRIES => {
                     if !self.refresh().await? {
@@ -116,7 +119,10 @@ impl<K: Dispatched> StatusWriter<K> {
             // The resource version makes the write fail rather than drop a finalizer that somebody added meanwhile.
             let body = json!({ "metadata": { "resourceVersion": current.resource_version(), "finalizers": after } });
             match self.inner.api.patch(&self.inner.key.name, &params, &Patch::Merge(body)).await {
-                Ok(object) => return Ok(self.learn(object)),
+                Ok(object) => {
+                    self.learn(object);
+                    return Ok(());
+                }
                 Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
                 Err(kube::Error::Api(answer)) if answer.code == 409 && attempt < CONFLICT_RETRIES => {
                     if !self.refresh().await? {
@@ -157,7 +163,7 @@ impl<K: Dispatched> StatusWriter<K> {
             old.generation == new.generation && old.annotations == new.annotations
         });
         if same_generation {
-            self.inner.cache.put(&self.inner.key, entry);
+            self.inner.cache.put(&self.inner.key, &entry);
         }
     }
 }

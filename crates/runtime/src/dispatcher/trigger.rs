@@ -59,8 +59,8 @@ mod tests {
         meta
     }
 
-    fn annotations(key: &str, value: &str) -> Option<BTreeMap<String, String>> {
-        Some(BTreeMap::from([(key.to_owned(), value.to_owned())]))
+    fn one(key: &str, value: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([(key.to_owned(), value.to_owned())])
     }
 
     #[test]
@@ -69,7 +69,7 @@ mod tests {
             meta(|meta| meta.generation = Some(2)),
             meta(|meta| meta.uid = Some("2".into())),
             meta(|meta| meta.finalizers = None),
-            meta(|meta| meta.annotations = annotations(REQUESTED_AT, "now")),
+            meta(|meta| meta.annotations = Some(one(REQUESTED_AT, "now"))),
         ];
         for new in changed {
             assert!(differs(&meta(|_| ()), &new), "{new:?}");
@@ -80,8 +80,8 @@ mod tests {
     fn what_we_write_ourselves_or_nobody_cares_about_does_not() {
         let same = [
             meta(|meta| meta.resource_version = Some("7".into())),
-            meta(|meta| meta.annotations = annotations("team", "blue")),
-            meta(|meta| meta.labels = annotations("team", "blue")),
+            meta(|meta| meta.annotations = Some(one("team", "blue"))),
+            meta(|meta| meta.labels = Some(one("team", "blue"))),
             meta(|meta| meta.finalizers = Some(vec![FINALIZER.into(), "other".into()])),
         ];
         for new in same {

@@ -77,7 +77,9 @@ impl Poster {
         for attempt in 1..=ATTEMPTS {
             let failure = match self.client.send(&request).await {
                 // 429 means that the receiver has seen this event already; sending it again is what it asks us not to do.
-                Ok(answer) if answer.status().is_success() || answer.status() == StatusCode::TOO_MANY_REQUESTS => return Ok(()),
+                Ok(answer) if answer.status().is_success() || answer.status() == StatusCode::TOO_MANY_REQUESTS => {
+                    return Ok(());
+                }
                 Ok(answer) if answer.status().is_server_error() && answer.status() != StatusCode::NOT_IMPLEMENTED => {
                     format!("{} answered {}", request.target(), answer.status())
                 }

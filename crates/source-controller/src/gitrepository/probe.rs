@@ -36,7 +36,11 @@ pub(super) enum Probed {
 }
 
 /// Asks the remote.
-pub(super) async fn probe(remote: &Remote, object: &GitRepository, stored: Option<&Artifact>) -> Result<Probed, ProbeError> {
+pub(super) async fn probe(
+    remote: &Remote,
+    object: &GitRepository,
+    stored: Option<&Artifact>,
+) -> Result<Probed, ProbeError> {
     let reference = Reference::from_spec(&reference_of(object)).map_err(ProbeError::Reference)?;
     let resolved = remote.resolve(&reference).await.map_err(|source| match source {
         RemoteError::EmptyRepository => ProbeError::Empty,

@@ -92,7 +92,12 @@ impl FetchedCommit {
 }
 
 /// Fetches what is missing.
-pub(super) async fn fetch(mirror: &Mirror, remote: &Remote, resolved: &Resolved, url: &str) -> Result<FetchedCommit, FetchFailed> {
+pub(super) async fn fetch(
+    mirror: &Mirror,
+    remote: &Remote,
+    resolved: &Resolved,
+    url: &str,
+) -> Result<FetchedCommit, FetchFailed> {
     let fetched = mirror.fetch(remote, resolved).await;
     let fetched = fetched.map_err(|source| FetchFailed { url: sluice_http_client::mask_url_text(url), source })?;
     if let Some(transfer) = fetched.transfer {
@@ -117,7 +122,9 @@ pub(super) async fn publish(
     let revision = fetched.revision();
     let packed = tokio::task::spawn_blocking(move || {
         let matcher = read_ignore_files(&tree, ignore.as_deref())?;
-        let stored = storage.publish(&path, jiff::Timestamp::now(), |out| pack(&tree, &matcher, out)).map_err(StoreFailed::Storage)?;
+        let stored = storage
+            .publish(&path, jiff::Timestamp::now(), |out| pack(&tree, &matcher, out))
+            .map_err(StoreFailed::Storage)?;
         Ok(Artifact {
             url: storage.url(&path),
             path: path.to_string(),
@@ -133,7 +140,11 @@ pub(super) async fn publish(
 
 fn walk_limits() -> WalkLimits {
     let limits = PackLimits::default();
-    WalkLimits { entries: usize::try_from(limits.entries).unwrap_or(usize::MAX), depth: MAX_DEPTH, bytes: limits.content_bytes }
+    WalkLimits {
+        entries: usize::try_from(limits.entries).unwrap_or(usize::MAX),
+        depth: MAX_DEPTH,
+        bytes: limits.content_bytes,
+    }
 }
 
 /// All `.sourceignore` files of the tree, the root's first, then `spec.ignore`.
@@ -168,7 +179,9 @@ fn pack(tree: &Tree, matcher: &Matcher, out: &mut dyn std::io::Write) -> Result<
         let components = components(entry);
         let path = entry.path().as_os_str().as_bytes();
         match entry.kind() {
-            EntryKind::Directory if !matcher.is_ignored(&components, IgnoreKind::Directory) => archive.directory(path)?,
+            EntryKind::Directory if !matcher.is_ignored(&components, IgnoreKind::Directory) => {
+                archive.directory(path)?;
+            }
             EntryKind::File if !matcher.is_ignored(&components, IgnoreKind::Other) => {
                 entry.with_content(|bytes| archive.file(path, FileMode::Plain, Content::from_bytes(bytes)))??;
             }
@@ -176,7 +189,11 @@ fn pack(tree: &Tree, matcher: &Matcher, out: &mut dyn std::io::Write) -> Result<
                 entry.with_content(|bytes| archive.file(path, FileMode::Executable, Content::from_bytes(bytes)))??;
             }
             // Links could point anywhere once unpacked; they are left out, and so are submodules, as in Flux.
-            EntryKind::Directory | EntryKind::File | EntryKind::Executable | EntryKind::Symlink | EntryKind::Submodule => {}
+            EntryKind::Directory
+            | EntryKind::File
+            | EntryKind::Executable
+            | EntryKind::Symlink
+            | EntryKind::Submodule => {}
         }
         Ok(Visit::Continue)
     })

@@ -47,7 +47,8 @@ pub(super) enum PrepareError {
 /// Reads `spec.secretRef` and `spec.proxySecretRef` and makes the remote of the object.
 pub(super) async fn prepare(client: &Client, object: &GitRepository) -> Result<Remote, PrepareError> {
     let text = &object.spec.url;
-    let url: Url = text.parse().map_err(|source| PrepareError::Url { url: sluice_http_client::mask_url_text(text), source })?;
+    let url: Url =
+        text.parse().map_err(|source| PrepareError::Url { url: sluice_http_client::mask_url_text(text), source })?;
     let secrets: Api<KubeSecret> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
     let data = match &object.spec.secret_ref {
         Some(reference) => read(&secrets, object, &reference.name).await?,
@@ -69,7 +70,11 @@ pub(super) async fn prepare(client: &Client, object: &GitRepository) -> Result<R
     Remote::new(config).map_err(PrepareError::Client)
 }
 
-async fn read(secrets: &Api<KubeSecret>, object: &GitRepository, name: &str) -> Result<BTreeMap<String, Vec<u8>>, PrepareError> {
+async fn read(
+    secrets: &Api<KubeSecret>,
+    object: &GitRepository,
+    name: &str,
+) -> Result<BTreeMap<String, Vec<u8>>, PrepareError> {
     let secret = format!("{}/{name}", object.namespace().unwrap_or_default());
     let found = match secrets.get_opt(name).await {
         Ok(Some(found)) => found,
@@ -118,7 +123,8 @@ mod tests {
     #[test]
     fn a_bad_proxy_secret_is_refused_without_its_values() {
         let long = format!("http://{}", "a".repeat(MAX_PROXY_ADDRESS));
-        for entries in [&[][..], &[("address", "not a url")], &[("address", "ftp://h")], &[("address", long.as_str())]] {
+        for entries in [&[][..], &[("address", "not a url")], &[("address", "ftp://h")], &[("address", long.as_str())]]
+        {
             let error = proxy_from_secret(&secret(entries)).expect_err("refused").to_string();
             assert!(error.starts_with("failed to configure proxy options: the "), "{error}");
         }

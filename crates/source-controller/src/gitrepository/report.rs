@@ -4,7 +4,9 @@
 
 use sluice_api::constants::{condition, reason};
 use sluice_api::source::{GitRepository, GitRepositoryStatus};
-use sluice_conditions::{Stamp, Summary, delete, get, has, mark_false, mark_reconciling, mark_true, mark_unknown, summarize};
+use sluice_conditions::{
+    Stamp, Summary, delete, get, has, mark_false, mark_reconciling, mark_true, mark_unknown, summarize,
+};
 use sluice_runtime::dispatcher::{Pass, StatusWriter};
 use sluice_runtime::logging::error_chain;
 use sluice_runtime::recorder::{Notice, Severity};
@@ -35,7 +37,8 @@ const SUMMARY: Summary<'static> = Summary {
 };
 
 /// Conditions whose going away is a recovery.
-const FAILURES: [&str; 3] = [condition::FETCH_FAILED, condition::STORAGE_OPERATION_FAILED, condition::INCLUDE_UNAVAILABLE];
+const FAILURES: [&str; 3] =
+    [condition::FETCH_FAILED, condition::STORAGE_OPERATION_FAILED, condition::INCLUDE_UNAVAILABLE];
 
 /// A status under construction.
 #[derive(Debug)]
@@ -87,7 +90,12 @@ impl Report {
         if generation != observed {
             self.working(&format!("processing object: new generation {observed} -> {generation}"));
         } else if !self.shows_work {
-            mark_reconciling(&mut self.status.conditions, self.stamp, reason::PROGRESSING, "reconciliation in progress");
+            mark_reconciling(
+                &mut self.status.conditions,
+                self.stamp,
+                reason::PROGRESSING,
+                "reconciliation in progress",
+            );
         }
     }
 
@@ -100,7 +108,13 @@ impl Report {
     pub(super) fn new_revision(&mut self, revision: &str) {
         let message = format!("new upstream revision '{revision}'");
         if self.status.artifact.as_ref().is_some_and(|artifact| artifact.revision != revision) {
-            mark_true(&mut self.status.conditions, self.stamp, condition::ARTIFACT_OUTDATED, reason::NEW_REVISION, &message);
+            mark_true(
+                &mut self.status.conditions,
+                self.stamp,
+                condition::ARTIFACT_OUTDATED,
+                reason::NEW_REVISION,
+                &message,
+            );
         }
         self.working(&format!("building artifact: {message}"));
     }
@@ -138,7 +152,6 @@ impl Report {
         self.summarize();
     }
 
-
     /// Ends a pass that will be tried again.
     pub(super) fn retry(&mut self) {
         if let Some(message) = get(&self.status.conditions, condition::RECONCILING).map(|known| known.message.clone()) {
@@ -162,9 +175,15 @@ impl Report {
 fn summarize_ready(status: &mut GitRepositoryStatus, stamp: Stamp) {
     let Some(ready) = summarize(&status.conditions, &SUMMARY) else { return };
     match ready.status {
-        sluice_conditions::Status::True => mark_true(&mut status.conditions, stamp, condition::READY, &ready.reason, &ready.message),
-        sluice_conditions::Status::False => mark_false(&mut status.conditions, stamp, condition::READY, &ready.reason, &ready.message),
-        sluice_conditions::Status::Unknown => mark_unknown(&mut status.conditions, stamp, condition::READY, &ready.reason, &ready.message),
+        sluice_conditions::Status::True => {
+            mark_true(&mut status.conditions, stamp, condition::READY, &ready.reason, &ready.message);
+        }
+        sluice_conditions::Status::False => {
+            mark_false(&mut status.conditions, stamp, condition::READY, &ready.reason, &ready.message);
+        }
+        sluice_conditions::Status::Unknown => {
+            mark_unknown(&mut status.conditions, stamp, condition::READY, &ready.reason, &ready.message);
+        }
     }
 }
 

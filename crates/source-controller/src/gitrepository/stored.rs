@@ -35,7 +35,9 @@ impl Stored {
 
 /// Hashes the stored file anew and compares. Removes a file that is not what it should be.
 pub(super) async fn check(storage: &Arc<Storage>, object: &GitRepository) -> Stored {
-    let Some(artifact) = object.status.as_ref().and_then(|status| status.artifact.clone()) else { return Stored::Never };
+    let Some(artifact) = object.status.as_ref().and_then(|status| status.artifact.clone()) else {
+        return Stored::Never;
+    };
     let storage = Arc::clone(storage);
     let checked = tokio::task::spawn_blocking(move || verify(&storage, artifact)).await;
     checked.unwrap_or_else(|error| Stored::Corrupt(error.to_string()))
@@ -68,9 +70,11 @@ mod tests {
     #[test]
     fn a_whole_artifact_is_current_a_damaged_one_goes_and_a_lost_one_is_missing() {
         let root = tempfile::tempdir().expect("a temporary directory");
-        let storage = Storage::new(root.path(), "new.example", Retention::default(), Algorithm::Sha256).expect("a store");
+        let storage =
+            Storage::new(root.path(), "new.example", Retention::default(), Algorithm::Sha256).expect("a store");
         let path: ArtifactPath = "gitrepository/apps/web/a.tar.gz".parse().expect("a path");
-        let stored = storage.publish(&path, jiff::Timestamp::UNIX_EPOCH, |out| out.write_all(b"content")).expect("published");
+        let stored =
+            storage.publish(&path, jiff::Timestamp::UNIX_EPOCH, |out| out.write_all(b"content")).expect("published");
         let artifact = Artifact {
             path: path.to_string(),
             url: "http://old.example/gitrepository/apps/web/a.tar.gz".into(),

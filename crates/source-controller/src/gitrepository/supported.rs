@@ -6,7 +6,9 @@ use sluice_api::source::{GitProvider, GitRepository};
 
 /// A field that this version does not honour.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} is not supported by this version of source-controller; remove the field, or run Flux's source-controller for this object")]
+#[error(
+    "{field} is not supported by this version of source-controller; remove the field, or run Flux's source-controller for this object"
+)]
 pub(super) struct Unsupported {
     /// The field, with the value where that matters.
     pub(super) field: String,

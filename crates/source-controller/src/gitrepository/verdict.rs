@@ -14,12 +14,12 @@ use sluice_runtime::logging::error_chain;
 use sluice_runtime::recorder::{Notice, Severity};
 use sluice_storage::PublishError;
 
+use super::after_interval;
 use super::probe::ProbeError;
 use super::publish::{FetchFailed, StoreFailed};
 use super::remote::PrepareError;
 use super::report::Report;
 use super::supported::Unsupported;
-use super::after_interval;
 
 /// Keys of event metadata.
 const REVISION: &str = "source.toolkit.fluxcd.io/revision";
@@ -74,13 +74,16 @@ fn classify(failure: &Failure) -> (&'static str, &'static str, Retry) {
         Failure::Unsupported(_) => (FETCH_FAILED, UNSUPPORTED_FIELD, Retry::Stall),
         Failure::Prepare(error) => match error {
             PrepareError::Url { .. } => (FETCH_FAILED, reason::URL_INVALID, Retry::Stall),
-            PrepareError::Secret { .. } | PrepareError::SecretNotFound(_) | PrepareError::Auth(_) | PrepareError::Proxy(_) => {
-                (FETCH_FAILED, reason::AUTHENTICATION_FAILED, Retry::Backoff)
-            }
+            PrepareError::Secret { .. }
+            | PrepareError::SecretNotFound(_)
+            | PrepareError::Auth(_)
+            | PrepareError::Proxy(_) => (FETCH_FAILED, reason::AUTHENTICATION_FAILED, Retry::Backoff),
             PrepareError::Client(_) => (FETCH_FAILED, reason::GIT_OPERATION_FAILED, Retry::Backoff),
         },
         Failure::Probe(error) => match error {
-            ProbeError::Reference(_) | ProbeError::Remote { .. } => (FETCH_FAILED, reason::GIT_OPERATION_FAILED, Retry::Backoff),
+            ProbeError::Reference(_) | ProbeError::Remote { .. } => {
+                (FETCH_FAILED, reason::GIT_OPERATION_FAILED, Retry::Backoff)
+            }
             ProbeError::Empty => (FETCH_FAILED, reason::EMPTY_GIT_REPOSITORY, Retry::Backoff),
         },
         Failure::Fetch(_) => (FETCH_FAILED, reason::GIT_OPERATION_FAILED, Retry::Backoff),
@@ -90,8 +93,12 @@ fn classify(failure: &Failure) -> (&'static str, &'static str, Retry) {
             StoreFailed::Storage(PublishError::Directory(_)) => {
                 (STORAGE_OPERATION_FAILED, reason::DIRECTORY_CREATION_FAILED, Retry::Backoff)
             }
-            StoreFailed::Storage(PublishError::Lock(_)) => (STORAGE_OPERATION_FAILED, reason::ACQUIRE_LOCK_FAILED, Retry::Backoff),
-            StoreFailed::Storage(PublishError::Create(_) | PublishError::Content(_) | PublishError::Finish(_) | PublishError::Rename(_))
+            StoreFailed::Storage(PublishError::Lock(_)) => {
+                (STORAGE_OPERATION_FAILED, reason::ACQUIRE_LOCK_FAILED, Retry::Backoff)
+            }
+            StoreFailed::Storage(
+                PublishError::Create(_) | PublishError::Content(_) | PublishError::Finish(_) | PublishError::Rename(_),
+            )
             | StoreFailed::Mirror(_)
             | StoreFailed::Tree(_)
             | StoreFailed::Abandoned => (STORAGE_OPERATION_FAILED, reason::ARCHIVE_OPERATION_FAILED, Retry::Backoff),
@@ -100,7 +107,11 @@ fn classify(failure: &Failure) -> (&'static str, &'static str, Retry) {
 }
 
 /// Ends the pass.
-pub(super) fn conclude(report: Report, object: &GitRepository, result: Result<Done, Failure>) -> Outcome<GitRepositoryStatus> {
+pub(super) fn conclude(
+    report: Report,
+    object: &GitRepository,
+    result: Result<Done, Failure>,
+) -> Outcome<GitRepositoryStatus> {
     match result {
         Ok(done) => succeed(report, object, done),
         Err(failure) => fail(report, &failure),

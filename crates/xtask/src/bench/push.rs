@@ -3,6 +3,7 @@
 //! Deliberately includes everything that a user waits for after Git has the commit: webhook, listing, fetch, packing, download, build,
 //! dry-run, apply. Not the push itself.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -68,18 +69,30 @@ pub(crate) async fn run(programs: PathBuf, arguments: &Arguments) -> anyhow::Res
     }
     latencies.sort();
     let at = |share: f64| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "an index")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "an index"
+        )]
         let index = ((latencies.len() as f64 * share).ceil() as usize).clamp(1, latencies.len());
         latencies[index - 1].as_millis()
     };
-    print(&format!("webhook to changed object, {} pushes, ms: median {}  p95 {}  max {}", latencies.len(), at(0.5), at(0.95), at(1.0)));
+    print(&format!(
+        "webhook to changed object, {} pushes, ms: median {}  p95 {}  max {}",
+        latencies.len(),
+        at(0.5),
+        at(0.95),
+        at(1.0)
+    ));
 
     flatness(&running, &objects, arguments.reconciles).await
 }
 
 async fn one_push(stack: &Stack, hook: &str, number: usize) -> anyhow::Result<Duration> {
     let maps: Api<ConfigMap> = Api::namespaced(stack.client(), NS);
-    let mut changes = std::pin::pin!(watcher(maps, watcher::Config::default().fields("metadata.name=value")).applied_objects());
+    let mut changes =
+        std::pin::pin!(watcher(maps, watcher::Config::default().fields("metadata.name=value")).applied_objects());
     // The watch is open before the clock starts.
     changes.try_next().await?;
     let wanted = format!("v{number}");
@@ -94,12 +107,16 @@ async fn one_push(stack: &Stack, hook: &str, number: usize) -> anyhow::Result<Du
         }
         anyhow::bail!("the watch ended")
     };
-    tokio::time::timeout(sluice_e2e::PATIENCE, arrival).await.with_context(|| format!("change {number} did not arrive"))?
+    tokio::time::timeout(sluice_e2e::PATIENCE, arrival)
+        .await
+        .with_context(|| format!("change {number} did not arrive"))?
 }
 
 /// Asks for one reconcile after the other and prints what each process uses after every fifth of them.
 async fn flatness(running: &[Running], objects: &[Applied], reconciles: usize) -> anyhow::Result<()> {
-    print(&format!("over {reconciles} reconciles of each object: resident MiB, and CPU ms per reconcile since the line before:"));
+    print(&format!(
+        "over {reconciles} reconciles of each object: resident MiB, and CPU ms per reconcile since the line before:"
+    ));
     let step = (reconciles / 5).max(1);
     let mut before: Vec<Usage> = running.iter().map(|one| usage(one.controller.pid())).collect::<Result<_, _>>()?;
     for number in 1..=reconciles {
@@ -114,7 +131,8 @@ async fn flatness(running: &[Running], objects: &[Applied], reconciles: usize) -
             let now = usage(one.controller.pid())?;
             #[expect(clippy::cast_precision_loss, reason = "a small count")]
             let per_reconcile = (now.cpu - before.cpu) * 1000.0 / step as f64;
-            line.push_str(&format!("  {} {:.1} MiB {per_reconcile:.1} ms", one.name, mib(now.resident)));
+            // Writing to a string does not fail.
+            let _ = write!(line, "  {} {:.1} MiB {per_reconcile:.1} ms", one.name, mib(now.resident));
             *before = now;
         }
         print(&line);
@@ -124,19 +142,29 @@ async fn flatness(running: &[Running], objects: &[Applied], reconciles: usize) -
 
 async fn objects(stack: &Stack) -> anyhow::Result<Vec<Applied>> {
     let client = stack.client();
-    apply(&client, json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "hook" }, "stringData": { "token": "t" } })).await?;
-    let git = apply(&client, json!({
-        "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": { "name": "app" },
-        "spec": { "url": stack.repository_url("app"), "interval": "1h", "ref": { "branch": "main" } }
-    }))
+    apply(
+        &client,
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "hook" }, "stringData": { "token": "t" } }),
+    )
     .await?;
-    let app = apply(&client, json!({
-        "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": { "name": "app" },
-        "spec": {
-            "interval": "1h", "prune": true, "path": "./", "targetNamespace": NS,
-            "sourceRef": { "kind": "GitRepository", "name": "app" }
-        }
-    }))
+    let git = apply(
+        &client,
+        json!({
+            "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": { "name": "app" },
+            "spec": { "url": stack.repository_url("app"), "interval": "1h", "ref": { "branch": "main" } }
+        }),
+    )
+    .await?;
+    let app = apply(
+        &client,
+        json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": { "name": "app" },
+            "spec": {
+                "interval": "1h", "prune": true, "path": "./", "targetNamespace": NS,
+                "sourceRef": { "kind": "GitRepository", "name": "app" }
+            }
+        }),
+    )
     .await?;
     apply(&client, json!({
         "apiVersion": "notification.toolkit.fluxcd.io/v1", "kind": "Receiver", "metadata": { "name": "push" },
