@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use thiserror::Error;
@@ -12,6 +12,12 @@ pub const MAX_BODY_BYTES: usize = 3 * 1024 * 1024;
 
 /// Longest time for a body: a client that sends a byte a second does not hold a connection for good.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of a body over the limit is read and dropped: the largest payload of a Git host (25 MiB at GitHub), rounded up.
+const MAX_DISCARDED_BYTES: usize = 32 << 20;
+
+/// How long that may take: a sender that announces much and sends nothing is not waited for.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a body was not read.
 #[derive(Debug, Error)]
@@ -30,18 +36,35 @@ pub enum BodyError {
 /// The whole body.
 ///
 /// # Errors
-/// A body that is too large, too slow, or broken off. A declared length over the limit is refused before reading.
+/// A body that is too large, too slow, or broken off. One over the limit is read on for a while and dropped, so that the sender gets to see
+/// the answer.
 pub async fn read(body: Body) -> Result<Bytes, BodyError> {
     use axum::body::HttpBody;
 
-    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return Err(BodyError::Exceed);
-    }
-    tokio::time::timeout(READ_TIMEOUT, collect(body)).await.unwrap_or(Err(BodyError::Timeout))
+    let too_large = body.size_hint().lower() > MAX_BODY_BYTES as u64;
+    let mut stream = body.into_data_stream();
+    let reading = async {
+        let collected = if too_large { Err(BodyError::Exceed) } else { collect(&mut stream).await };
+        if matches!(collected, Err(BodyError::Exceed)) {
+            // Whether the time is over or the body: the answer is the same.
+            let _ = tokio::time::timeout(DISCARD_TIMEOUT, discard(&mut stream)).await;
+        }
+        collected
+    };
+    tokio::time::timeout(READ_TIMEOUT, reading).await.unwrap_or(Err(BodyError::Timeout))
 }
 
-async fn collect(body: Body) -> Result<Bytes, BodyError> {
-    let mut stream = body.into_data_stream();
+/// Reads on for a while, keeping nothing: an answer given while the sender still writes is lost with the connection, and the sender
+/// would see a broken pipe in place of the 413.
+async fn discard(stream: &mut BodyDataStream) {
+    let mut discarded = 0;
+    while discarded < MAX_DISCARDED_BYTES {
+        let Some(Ok(chunk)) = stream.next().await else { return };
+        discarded += chunk.len();
+    }
+}
+
+async fn collect(stream: &mut BodyDataStream) -> Result<Bytes, BodyError> {
     let mut buffer = BytesMut::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(BodyError::Read)?;

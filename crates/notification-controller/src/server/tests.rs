@@ -74,7 +74,7 @@ async fn a_client_that_does_not_end_its_headers_is_cut_off() {
 }
 
 #[tokio::test]
-async fn an_oversized_announced_body_is_refused_without_reading_it() {
+async fn an_announced_oversized_body_that_does_not_come_is_refused_soon() {
     let Running { address, .. } = start(Limits::default()).await;
     let request =
         format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", MAX_BODY_BYTES + 1);
