@@ -151,9 +151,10 @@ start_controllers() {
   mapfile -t args < <(common source-controller)
   start_process "$state" source-controller "$bin/source-controller" "${args[@]}" \
     "--events-addr=http://127.0.0.1:$events/" "--storage-path=$state/storage" \
-    "--storage-addr=127.0.0.1:$storage" "--storage-adv-addr=127.0.0.1:$storage"
+    "--git-mirror-path=$state/mirrors" "--storage-addr=127.0.0.1:$storage" "--storage-adv-addr=127.0.0.1:$storage"
   mapfile -t args < <(common kustomize-controller)
-  start_process "$state" kustomize-controller "$bin/kustomize-controller" "${args[@]}" "--events-addr=http://127.0.0.1:$events/"
+  start_process "$state" kustomize-controller "$bin/kustomize-controller" "${args[@]}" \
+    "--events-addr=http://127.0.0.1:$events/" "--artifact-cache-path=$state/artifacts"
   webhooks=http://127.0.0.1:$receiver
   for name in "${controllers[@]}"; do
     until_ready "$name" "http://127.0.0.1:${health[$name]}/readyz"
@@ -207,8 +208,6 @@ spec:
   interval: 10m
   path: ./app
   prune: true
-  wait: true
-  timeout: 1m
   sourceRef:
     kind: GitRepository
     name: fleet

@@ -61,9 +61,9 @@ need_rust() {
   [ -e /etc/ssl/certs/ca-certificates.crt ] || need_programs update-ca-certificates=ca-certificates
   [ -n "$(command -v cargo)" ] || PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
   if ! command -v cargo >/dev/null; then
-    say "installing Rust with rustup, for this user"
-    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y -q --profile default --no-modify-path ||
-      fail "Rust could not be installed: see https://rustup.rs"
+    # Distributions' own compilers are often too old; their rustup, where they have it, brings the current one.
+    need_programs rustup=rustup
+    rustup toolchain install stable --profile default || fail "Rust could not be installed: please install it with rustup"
   fi
 }
 

@@ -48,6 +48,13 @@ struct Inner<K: Dispatched> {
     current: Mutex<Arc<K>>,
 }
 
+/// What a patch is sent to.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Object,
+    Status,
+}
+
 impl<K: Dispatched> StatusWriter<K> {
     pub(super) fn new(client: Client, cache: Cache<K>, key: Key, field_manager: &'static str, object: Arc<K>) -> Self {
         let api = Api::namespaced_with(client, &key.namespace, &ApiResource::erase::<K>(&()));
@@ -67,27 +74,13 @@ impl<K: Dispatched> StatusWriter<K> {
     /// When the status does not encode, or the API server refuses the patch or still reports a conflict after five tries.
     pub async fn write(&self, status: &StatusOf<K>) -> Result<(), WriteError> {
         let wanted = serde_json::to_value(status).map_err(WriteError::Encode)?;
-        let params = PatchParams { field_manager: Some(self.inner.field_manager.to_owned()), ..PatchParams::default() };
-        for attempt in 0..=CONFLICT_RETRIES {
-            let current = self.current();
+        self.patch(Part::Status, |current| {
             let stored = current.status().map_or(Ok(Value::Null), serde_json::to_value).map_err(WriteError::Encode)?;
-            let Some(patch) = merge_patch(&stored, &wanted) else { return Ok(()) };
-            let body = json!({ "metadata": { "resourceVersion": current.resource_version() }, "status": patch });
-            match self.inner.api.patch_status(&self.inner.key.name, &params, &Patch::Merge(body)).await {
-                Ok(object) => {
-                    self.learn(object);
-                    return Ok(());
-                }
-                Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
-                Err(kube::Error::Api(answer)) if answer.code == 409 && attempt < CONFLICT_RETRIES => {
-                    if !self.refresh().await? {
-                        return Ok(());
-                    }
-                }
-                Err(error) => return Err(WriteError::Patch(error)),
-            }
-        }
-        Ok(())
+            let version = current.resource_version();
+            Ok(merge_patch(&stored, &wanted)
+                .map(|patch| json!({ "metadata": { "resourceVersion": version }, "status": patch })))
+        })
+        .await
     }
 
     /// Adds the finalizer.
@@ -107,24 +100,42 @@ impl<K: Dispatched> StatusWriter<K> {
     }
 
     async fn change_finalizers(&self, change: impl Fn(&mut Vec<String>)) -> Result<(), WriteError> {
-        let params = PatchParams { field_manager: Some(self.inner.field_manager.to_owned()), ..PatchParams::default() };
-        for attempt in 0..=CONFLICT_RETRIES {
-            let current = self.current();
-            let before = current.finalizers().to_vec();
-            let mut after = before.clone();
-            change(&mut after);
-            if after == before {
-                return Ok(());
-            }
+        self.patch(Part::Object, |current| {
+            let mut finalizers = current.finalizers().to_vec();
+            change(&mut finalizers);
             // The resource version makes the write fail rather than drop a finalizer that somebody added meanwhile.
-            let body = json!({ "metadata": { "resourceVersion": current.resource_version(), "finalizers": after } });
-            match self.inner.api.patch(&self.inner.key.name, &params, &Patch::Merge(body)).await {
+            let version = current.resource_version();
+            Ok((finalizers != current.finalizers())
+                .then(|| json!({ "metadata": { "resourceVersion": version, "finalizers": finalizers } })))
+        })
+        .await
+    }
+
+    /// Sends the patch that `make` makes for the current object, and makes it anew when somebody else was faster. `None` means that there
+    /// is nothing to do; an object that is gone is fine.
+    async fn patch(
+        &self,
+        part: Part,
+        make: impl Fn(&K) -> Result<Option<Value>, WriteError>,
+    ) -> Result<(), WriteError> {
+        let Inner { api, key, field_manager, .. } = self.inner.as_ref();
+        let params = PatchParams { field_manager: Some((*field_manager).to_owned()), ..PatchParams::default() };
+        let mut attempt = 0;
+        loop {
+            let Some(body) = make(&self.current())? else { return Ok(()) };
+            let body = Patch::Merge(body);
+            let answer = match part {
+                Part::Object => api.patch(&key.name, &params, &body).await,
+                Part::Status => api.patch_status(&key.name, &params, &body).await,
+            };
+            match answer {
                 Ok(object) => {
                     self.learn(object);
                     return Ok(());
                 }
-                Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
-                Err(kube::Error::Api(answer)) if answer.code == 409 && attempt < CONFLICT_RETRIES => {
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+                Err(kube::Error::Api(status)) if status.code == 409 && attempt < CONFLICT_RETRIES => {
+                    attempt += 1;
                     if !self.refresh().await? {
                         return Ok(());
                     }
@@ -132,7 +143,6 @@ impl<K: Dispatched> StatusWriter<K> {
                 Err(error) => return Err(WriteError::Patch(error)),
             }
         }
-        Ok(())
     }
 
     /// Reads the object anew. False when it is gone, or replaced by another of its name.
