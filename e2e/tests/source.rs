@@ -208,3 +208,88 @@ async fn a_suspended_source_rests_until_it_is_resumed() -> Result<()> {
     stack.git_repository("web", "the push to be seen", is_published(&second)).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn every_form_of_reference_and_the_ignore_rules_shape_the_artifact_over_tls_with_a_ca() -> Result<()> {
+    let stack = Stack::start_with(GitServerOptions { tls: true, ..GitServerOptions::default() }).await?;
+    let files = [("a.yaml", "a: 1\n"), ("docs/a.md", "#\n"), ("logo.png", "x"), (".sourceignore", "/docs\n")];
+    let copy = stack.repository("web", &files)?;
+    let first = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
+    copy.tag("v1.2.0")?.annotated_tag("v1.3.0", "Release")?;
+    copy.write("b.yaml", "b: 1\n")?;
+    let second = copy.commit("Second commit")?;
+    copy.tag("v2.0.0-rc.1")?;
+    copy.push()?;
+    copy.push_refs(&["--tags", "HEAD:refs/pull/7/head"])?;
+    let ca = stack.git.ca_pem().expect("the server speaks TLS").to_owned();
+    let client = stack.client();
+    let secret =
+        json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "ca" }, "stringData": { "ca.crt": ca } });
+    apply(&client, secret).await?;
+    let _controller = stack.source_controller()?.start().await?;
+    let url = stack.repository_url("web");
+    let cases = [
+        ("branch", json!({ "branch": "main" }), format!("main@sha1:{second}")),
+        ("tag", json!({ "tag": "v1.3.0" }), format!("v1.3.0@sha1:{first}")),
+        ("semver", json!({ "semver": ">=1.0.0 <2.0.0" }), format!("v1.3.0@sha1:{first}")),
+        ("name", json!({ "name": "refs/pull/7/head" }), format!("refs/pull/7/head@sha1:{second}")),
+        ("commit", json!({ "branch": "main", "commit": first }), format!("main@sha1:{first}")),
+    ];
+    for (name, reference, _) in &cases {
+        apply(&client, repository(name, &url, &json!({ "ref": reference, "secretRef": { "name": "ca" } }))).await?;
+    }
+    let ignore = json!({ "ignore": "!*.png\n/b.yaml\n", "secretRef": { "name": "ca" } });
+    apply(&client, repository("ignore", &url, &ignore)).await?;
+    apply(&client, repository("no-ca", &url, &json!({}))).await?;
+    for (name, _, revision) in &cases {
+        stack.git_repository(name, "the artifact", |object| published(object) == *revision).await?;
+    }
+    let path = |object: sluice_api::source::GitRepository| {
+        let artifact = object.status.unwrap_or_default().artifact.expect("published");
+        stack.data.path().join("storage").join(artifact.path)
+    };
+    let branch = stack.git_repository("branch", "the branch", |_| true).await?;
+    // A .sourceignore file switches the list of extras off, so that the picture stays.
+    assert_eq!(sluice_e2e::archive_names(&path(branch))?, [".", ".sourceignore", "a.yaml", "b.yaml", "logo.png"]);
+    let ignoring = stack.git_repository("ignore", "the artifact", |object| !published(object).is_empty()).await?;
+    assert_eq!(ignoring.status.clone().unwrap_or_default().observed_ignore.as_deref(), Some("!*.png\n/b.yaml\n"));
+    assert_eq!(sluice_e2e::archive_names(&path(ignoring))?, [".", ".sourceignore", "a.yaml", "logo.png"]);
+    let failed =
+        |object: &sluice_api::source::GitRepository| git_ready(object).starts_with("False GitOperationFailed: ");
+    let refused = stack.git_repository("no-ca", "the refusal", failed).await?;
+    assert!(git_ready(&refused).to_lowercase().contains("certificate"), "{}", git_ready(&refused));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_shard_sees_only_what_its_selector_and_its_namespace_select() -> Result<()> {
+    let stack = Stack::start().await?;
+    let copy = stack.repository("web", &[("a.yaml", "a: 1\n")])?;
+    let head = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
+    let client = stack.client();
+    let url = stack.repository_url("web");
+    let _shard = stack
+        .source_controller()?
+        .arg("--watch-label-selector=sharding.fluxcd.io/key=one")
+        .arg("--watch-all-namespaces=false")
+        .env("RUNTIME_NAMESPACE", sluice_e2e::NS)
+        .start()
+        .await?;
+    let labelled = |name: &str, shard: &str| {
+        let mut object = repository(name, &url, &json!({}));
+        object["metadata"]["labels"] = json!({ "sharding.fluxcd.io/key": shard });
+        object
+    };
+    apply(&client, labelled("other", "two")).await?;
+    apply(&client, repository("none", &url, &json!({}))).await?;
+    let elsewhere: kube::Api<sluice_api::source::GitRepository> = kube::Api::namespaced(client.clone(), "flux-system");
+    elsewhere.create(&kube::api::PostParams::default(), &serde_json::from_value(labelled("elsewhere", "one"))?).await?;
+    apply(&client, labelled("mine", "one")).await?;
+    stack.git_repository("mine", "the artifact", is_published(&head)).await?;
+    for name in ["other", "none"] {
+        let object = stack.git_repository(name, "the object", |_| true).await?;
+        assert_eq!(object.metadata.finalizers, None, "{name} is not touched");
+    }
+    assert_eq!(elsewhere.get("elsewhere").await?.metadata.finalizers, None);
+    Ok(())
+}
