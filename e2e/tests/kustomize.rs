@@ -266,3 +266,28 @@ async fn a_dependency_holds_back_and_its_success_wakes_the_dependant() -> Result
     stack.kustomization("top", "being woken", is_applied(&head)).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn what_a_broken_off_apply_created_is_pruned_when_the_next_revision_no_longer_has_it() -> Result<()> {
+    let stack = Stack::start().await?;
+    let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata:\n  name: early\nrules: []\n";
+    let bad = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Not_A_Name\n";
+    let copy = stack.repository("app", &[("role.yaml", role), ("map.yaml", bad)])?;
+    let _source = stack.source_controller()?.start().await?;
+    let _kustomize = stack.kustomize_controller()?.start().await?;
+    let client = stack.client();
+    let git = apply(&client, repository(&stack, "app")).await?;
+    apply(&client, kustomization("app", "app", &json!({}))).await?;
+    let failed = |object: &Kustomization| ready(object).starts_with("False ReconciliationFailed: ");
+    stack.kustomization("app", "the refusal of the second stage", failed).await?;
+    let roles: Api<k8s_openapi::api::rbac::v1::ClusterRole> = Api::all(client.clone());
+    assert!(roles.get_opt("early").await?.is_some(), "the first stage was applied");
+
+    copy.remove("role.yaml")?.write("map.yaml", config("good", "x"))?;
+    let head = copy.commit("Neither the role nor the bad name")?;
+    copy.push()?;
+    git.request("push").await?;
+    stack.kustomization("app", "the good revision", is_applied(&head)).await?;
+    assert!(roles.get_opt("early").await?.is_none(), "the role of the broken-off apply is pruned");
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! Kustomization: a path of a source, built and kept applied to the cluster.
 //!
-//! A pass: [`source`] finds the artifact, [`dependencies`] are checked, [`tree`] fetches and unpacks it, [`build`] turns it into objects,
-//! [`apply`] applies them by stages and prunes what left; [`verdict`] turns whatever they return into conditions, events and the next
+//! A pass: `source` finds the artifact, `dependencies` are checked, `tree` fetches and unpacks it, `build` turns it into objects,
+//! `apply` applies them by stages and prunes what left; `verdict` turns whatever they return into conditions, events and the next
 //! pass.
 //!
 //! Deliberately the only place here that knows the order of the phases. What is not built yet (health checks, decryption, substitution,
@@ -12,6 +12,7 @@ mod build;
 mod dependencies;
 mod finalize;
 mod history;
+mod journal;
 mod report;
 pub mod source;
 mod supported;
@@ -35,6 +36,7 @@ use sluice_runtime::queue::{Key, Queue};
 use sluice_runtime::recorder::Notice;
 use sluice_ssa::{Applier, ApplyOptions, Discovery};
 
+use journal::InventoryJournal;
 use report::Report;
 use source::{Access, Sources};
 
@@ -104,12 +106,25 @@ impl KustomizationReconciler {
         let built = build::build(object, tree).await?;
         report.built(&built);
         report.stage(report::Stage::Applying, &pass.writer, news).await;
-        let applied = apply::apply(&self.applier, self.options(object), built.objects).await?;
+        let applied = self.apply_recorded(pass, report, built.objects).await?;
         let stale = report.applied(&applied);
         let pruned = apply::prune(&self.parts.client, &self.discovery, object, stale).await;
         report.pruned(&pruned);
         pruned.result()?;
         Ok(())
+    }
+
+    /// Applies, with every object in the inventory before it is written; whatever comes of it, the inventory keeps them.
+    async fn apply_recorded(
+        &self,
+        pass: &Pass<Kustomization>,
+        report: &mut Report,
+        objects: Vec<sluice_manifest::Object>,
+    ) -> Result<sluice_ssa::ChangeSet, apply::ApplyError> {
+        let journal = InventoryJournal::new(pass.writer.clone(), report.status.clone());
+        let applied = apply::apply(&self.applier, &self.options(&pass.object), objects, &journal).await;
+        report.status.inventory = journal.into_inventory();
+        applied
     }
 
     fn options(&self, object: &Kustomization) -> ApplyOptions {

@@ -1,7 +1,7 @@
 //! GitRepository: a commit of a Git repository, published as an artifact.
 //!
-//! A pass: [`stored`] checks the artifact on disk, [`remote`] turns the spec and its Secrets into a remote, [`probe`] finds the commit,
-//! [`publish`] fetches, packs and stores it; [`verdict`] turns whatever they return into conditions, events and the next pass.
+//! A pass: `stored` checks the artifact on disk, `remote` turns the spec and its Secrets into a remote, `probe` finds the commit,
+//! `publish` fetches, packs and stores it; `verdict` turns whatever they return into conditions, events and the next pass.
 //!
 //! Deliberately the only place here that knows the order of the phases. Signature checks, includes, submodules, sparse checkout, SSH and
 //! provider logins are not built yet and refused by name.

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
-use sluice_manifest::{GroupKind, Gvk, Object, Stage, keeps_foreign_fields, stages};
+use sluice_manifest::{Entry, GroupKind, Gvk, Object, Stage, keeps_foreign_fields, stages};
 use tokio::time::Instant;
 
 use crate::change::{Action, ChangeSet};
 use crate::discovery::Discovery;
 use crate::error::{ApplyError, ApplyFailure, RequestError};
+use crate::journal::{Journal, NoJournal};
 use crate::plan::{ApplyPlan, Plan, Planner, entry};
 use crate::recreate::recreate;
 use crate::request::{Mode, Requests};
@@ -99,10 +100,23 @@ impl Applier {
     /// # Cancellation
     /// Dropping the future stops at the current request; objects applied until then stay applied.
     pub async fn apply(&self, objects: Vec<Object>, options: &ApplyOptions) -> Result<ChangeSet, ApplyFailure> {
+        self.apply_recorded(objects, options, &NoJournal).await
+    }
+
+    /// As [`Applier::apply`], and tells `journal` of each stage's writes before they are made.
+    ///
+    /// # Errors
+    /// As [`Applier::apply`], and when the journal refuses.
+    pub async fn apply_recorded(
+        &self,
+        objects: Vec<Object>,
+        options: &ApplyOptions,
+        journal: &impl Journal,
+    ) -> Result<ChangeSet, ApplyFailure> {
         let mut changes = ChangeSet::default();
         let mut new_kinds = HashSet::new();
         for (stage, members) in stages(objects, &options.custom_stage) {
-            let run = StageRun { applier: self, options, stage };
+            let run = StageRun { applier: self, options, stage, journal };
             if let Err(error) = run.run(members, &mut new_kinds, &mut changes).await {
                 return Err(ApplyFailure { changes, error });
             }
@@ -112,13 +126,14 @@ impl Applier {
 }
 
 /// One stage of an apply.
-struct StageRun<'a> {
+struct StageRun<'a, J> {
     applier: &'a Applier,
     options: &'a ApplyOptions,
     stage: Stage,
+    journal: &'a J,
 }
 
-impl StageRun<'_> {
+impl<J: Journal> StageRun<'_, J> {
     async fn run(
         &self,
         members: Vec<Object>,
@@ -127,6 +142,13 @@ impl StageRun<'_> {
     ) -> Result<(), ApplyError> {
         self.await_new_kinds(&members, new_kinds).await;
         let plans = self.plan(members).await?;
+        let writes: Vec<Entry> = plans.iter().filter_map(Plan::written).collect();
+        if !writes.is_empty() {
+            self.journal
+                .before_write(&writes)
+                .await
+                .map_err(|error| ApplyError::Record { message: error.to_string() })?;
+        }
         let mut results = Vec::new();
         for plan in plans {
             let result = self.carry_out(plan, changes).await?;

@@ -224,6 +224,12 @@ pub enum ApplyError {
         /// What the server said.
         message: String,
     },
+    /// What is about to be applied could not be recorded, so it was not applied.
+    #[error("failed to record the objects to be applied: {message}")]
+    Record {
+        /// Why.
+        message: String,
+    },
     /// Objects of a stage did not get ready in time.
     #[error("timeout waiting for: [{}]", states(.unready))]
     WaitTimeout {

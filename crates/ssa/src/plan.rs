@@ -47,6 +47,17 @@ pub(crate) enum Plan {
     },
 }
 
+impl Plan {
+    /// The object, if it will be written.
+    pub(crate) fn written(&self) -> Option<Entry> {
+        match self {
+            Self::Skip { .. } | Self::Keep { .. } => None,
+            Self::Apply(plan) => Some(plan.entry.clone()),
+            Self::Recreate { live, .. } => Some(entry(live)),
+        }
+    }
+}
+
 /// A planned apply.
 pub(crate) struct ApplyPlan {
     /// For the inventory: identity as the server has it.

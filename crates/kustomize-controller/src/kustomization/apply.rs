@@ -5,7 +5,7 @@
 use kube::{Client, ResourceExt};
 use sluice_api::kustomize::Kustomization;
 use sluice_manifest::{Entry, Object, Owner, is_undecrypted_secret};
-use sluice_ssa::{Applier, ApplyFailure, ApplyOptions, ChangeSet, Discovery, PruneOutcome};
+use sluice_ssa::{Applier, ApplyFailure, ApplyOptions, ChangeSet, Discovery, Journal, PruneOutcome};
 
 /// Why the objects are not applied.
 #[derive(Debug, thiserror::Error)]
@@ -21,13 +21,15 @@ pub(super) enum ApplyError {
 /// Applies everything, or nothing of the stage that has a fault.
 pub(super) async fn apply(
     applier: &Applier,
-    options: ApplyOptions,
+    options: &ApplyOptions,
     objects: Vec<Object>,
+    journal: &impl Journal,
 ) -> Result<ChangeSet, ApplyError> {
     if let Some(secret) = objects.iter().find(|object| is_undecrypted_secret(object)) {
         return Err(ApplyError::Encrypted(format!("{}/{}", secret.namespace(), secret.name())));
     }
-    applier.apply(objects, &options).await.map_err(|failure| ApplyError::Apply(Box::new(failure)))
+    let applied = applier.apply_recorded(objects, options, journal).await;
+    applied.map_err(|failure| ApplyError::Apply(Box::new(failure)))
 }
 
 /// What became of the stale objects.

@@ -110,7 +110,7 @@ impl Report {
         // An entry that cannot be read names nothing that could be deleted.
         let old: sluice_manifest::Inventory =
             old.entries.iter().filter_map(|entry| Entry::parse(&entry.id, &entry.v).ok()).collect();
-        self.status.inventory = Some(Inventory { entries: new.entries().iter().map(entry).collect() });
+        self.status.inventory = Some(Inventory { entries: new.entries().iter().map(inventory_entry).collect() });
         old.stale(&new)
     }
 
@@ -122,7 +122,7 @@ impl Report {
             self.notices.push(notice.with_metadata(self.metadata()));
         }
         let inventory = self.status.inventory.get_or_insert_default();
-        inventory.entries.extend(pruned.keep().iter().map(entry));
+        inventory.entries.extend(pruned.keep().iter().map(inventory_entry));
     }
 
     /// The metadata of this pass's events.
@@ -139,6 +139,7 @@ impl Report {
     }
 }
 
-fn entry(entry: &Entry) -> InventoryEntry {
+/// The status form of an inventory entry.
+pub(super) fn inventory_entry(entry: &Entry) -> InventoryEntry {
     InventoryEntry { id: entry.id.to_inventory(), v: entry.version.clone() }
 }
