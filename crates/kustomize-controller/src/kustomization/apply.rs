@@ -28,8 +28,8 @@ pub(super) async fn apply(
     if let Some(secret) = objects.iter().find(|object| is_undecrypted_secret(object)) {
         return Err(ApplyError::Encrypted(format!("{}/{}", secret.namespace(), secret.name())));
     }
-    let applied = applier.apply_recorded(objects, options, journal).await;
-    applied.map_err(|failure| ApplyError::Apply(Box::new(failure)))
+    let outcome = applier.apply_recorded(objects, options, journal).await;
+    outcome.map_err(|failure| ApplyError::Apply(Box::new(failure)))
 }
 
 /// What became of the stale objects.
