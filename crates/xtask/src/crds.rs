@@ -9,8 +9,9 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-/// Where the files are, relative to the root of the repository.
-const DIRECTORY: &str = "config/crd";
+/// Where the files are, relative to the root of the repository: for `kubectl`, and as templates of a chart, so that Helm upgrades them
+/// (it never touches what is in a chart's `crds` directory again).
+const DIRECTORIES: [&str; 2] = ["config/crd", "charts/sluice-crds/templates"];
 /// The one file in the directory that is not generated.
 const HANDWRITTEN: &str = "kustomization.yaml";
 /// First line of every generated file.
@@ -30,14 +31,16 @@ pub(crate) struct Arguments {
 ///
 /// If a file cannot be read or written; with `--check`, if a file differs, is missing, or is not generated any more.
 pub(crate) fn run(root: &Path, arguments: &Arguments) -> Result<()> {
-    let directory = root.join(DIRECTORY);
     let generated = generate()?;
-    if !arguments.check {
-        return write(&directory, &generated);
-    }
-    let wrong = differences(&directory, &generated)?;
-    if !wrong.is_empty() {
-        bail!("not up to date in {DIRECTORY}: {}; run `cargo xtask crds`", Vec::from_iter(wrong).join(", "));
+    for directory in DIRECTORIES {
+        if !arguments.check {
+            write(&root.join(directory), &generated)?;
+            continue;
+        }
+        let wrong = differences(&root.join(directory), &generated)?;
+        if !wrong.is_empty() {
+            bail!("not up to date in {directory}: {}; run `cargo xtask crds`", Vec::from_iter(wrong).join(", "));
+        }
     }
     Ok(())
 }
@@ -49,6 +52,10 @@ fn generate() -> Result<BTreeMap<String, String>> {
         let name = format!("{}.yaml", crd.spec.names.plural);
         let yaml = whole_numbers(serde_json::to_value(&crd)?);
         let yaml = serde_saphyr::to_string(&yaml).with_context(|| format!("render {name}"))?;
+        // As a template of a chart the file must come out as it is.
+        if yaml.contains("{{") {
+            bail!("{name} has '{{{{' in it, which Helm would take for an action");
+        }
         files.insert(name, format!("{HEADER}{yaml}"));
     }
     Ok(files)
@@ -142,7 +149,10 @@ mod tests {
 
     #[test]
     fn the_files_in_the_repository_are_up_to_date() {
-        let found = differences(&crate::repository_root().join(DIRECTORY), &generate().unwrap()).unwrap();
+        let found = DIRECTORIES.map(|directory| {
+            differences(&crate::repository_root().join(directory), &generate().unwrap()).unwrap()
+        });
+        let found: BTreeSet<String> = found.into_iter().flatten().collect();
         assert_eq!(found, BTreeSet::new(), "run `cargo xtask crds`");
     }
 }
