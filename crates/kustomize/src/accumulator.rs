@@ -4,18 +4,23 @@ use std::rc::Rc;
 
 use sluice_yaml::Node;
 
+use crate::absorb::absorb;
 use crate::build::{Engine, Target};
 use crate::config::Config;
+use crate::crds::crd_config;
 use crate::documents::parse_resources;
-use crate::error::{BuildError, Cause, describe};
+use crate::error::{BuildError, Cause, ComponentStep, describe};
 use crate::fieldspec::{FieldSpec, merge_specs};
-use crate::generator::{config_map_data, generate};
+use crate::generator::generate;
 use crate::id::Gvk;
 use crate::kustomization::{GeneratorArgs, Var};
 use crate::origin::Origin;
-use crate::plugins::{Host, configure, configure_generator, json_step, patch_step, replacements, strategic_step};
+use crate::plugins::{
+    Generator, Host, PluginRole, check_plugin, configure, configure_generator, json_step, list_config, patch_config,
+    patch_step, replacements, replacements_config, strategic_step,
+};
 use crate::resmap::ResMap;
-use crate::resource::{Behavior, Resource};
+use crate::resource::Resource;
 use crate::transform::{AddEntries, Affix, Affixes, ImageTag, ReplicaCount, SetNamespace, SubjectMode, Transform};
 use crate::vars::{add_vars, merge_vars};
 
@@ -56,21 +61,25 @@ struct Step {
 
 impl Engine<'_> {
     /// Runs one kustomization on what its parent has collected (a component) or on nothing.
-    pub(crate) fn accumulate(&self, target: &Target<'_>, all: Accumulator) -> Result<Accumulator, BuildError> {
+    pub(crate) fn accumulate(&self, target: &Target<'_>, mut all: Accumulator) -> Result<Accumulator, BuildError> {
+        all.resources.set_growth(&self.growth);
         let resources = &target.kustomization.resources;
         let mut all = self
             .add_resources(target, all, resources)
             .map_err(|source| BuildError::Resources { source: Box::new(source) })?;
         self.add_configurations(target, &mut all)?;
+        self.add_crds(target, &mut all)?;
         self.run_generators(target, &mut all)?;
         for component in &target.kustomization.components {
             all = self
                 .add_component(target, all, component)
-                .map_err(|source| BuildError::Components { source: Box::new(source) })?;
+                .map_err(|(step, cause)| BuildError::Components { step, cause: Box::new(cause) })?;
         }
         self.run_transformers(target, &mut all)?;
-        add_vars(&mut all.vars, &target.kustomization.vars, &mut all.resources)
-            .map_err(|problem| BuildError::Vars { problem })?;
+        self.run_validators(target, &mut all)?;
+        let vars = &target.kustomization.vars;
+        add_vars(&mut all.vars, vars, &mut all.resources)
+            .map_err(|problem| BuildError::Vars { problem: format!("merging vars {}: {problem}", vars_text(vars)) })?;
         Ok(all)
     }
 
@@ -103,23 +112,28 @@ impl Engine<'_> {
 
     fn add_file(&self, target: &Target<'_>, all: &mut Accumulator, entry: &str) -> Result<(), BuildError> {
         let fail = |source: Cause| BuildError::ResourceFile { path: entry.to_owned(), source };
+        let clash = |source: Cause| BuildError::MergeFile { path: entry.to_owned(), source };
         let content = self.read(target, entry).map_err(|error| match error {
             BuildError::TooLarge { .. } | BuildError::Remote { .. } => error,
             error => fail(Box::new(error)),
         })?;
-        let resources =
-            parse_resources(&content, entry, &self.options.limits.yaml).map_err(|error| fail(error.into()))?;
+        let resources = parse_resources(&content, entry, &self.options.limits.yaml).map_err(|error| {
+            if let Some(problem) = error.duplicate(&content) {
+                *self.duplicate.borrow_mut() = Some(problem);
+            }
+            fail(error.into())
+        })?;
         // All or nothing: a clash leaves none of the file's resources behind.
         let mut fresh = ResMap::default();
         for mut resource in resources {
             resource.origin = target.origin.as_ref().map(|origin| origin.join(entry));
             if all.resources.count(&resource.id) > 0 {
                 let id = Box::new(resource.id);
-                return Err(fail(crate::resmap::IdError::Registered { id }.into()));
+                return Err(clash(crate::resmap::IdError::Registered { id }.into()));
             }
             fresh.append(resource).map_err(|error| fail(error.into()))?;
         }
-        all.resources.append_all(fresh).map_err(|error| fail(error.into()))
+        all.resources.append_all(fresh).map_err(|error| clash(error.into()))
     }
 
     fn add_base(
@@ -137,12 +151,18 @@ impl Engine<'_> {
         all.merge(below).map_err(|source| BuildError::Merge { dir: shown, source })
     }
 
-    fn add_component(&self, target: &Target<'_>, all: Accumulator, entry: &str) -> Result<Accumulator, BuildError> {
-        let dir = self.directory(target, entry)?;
-        let component = self.enter(target, entry, dir)?;
-        self.check_kind(&component, true)?;
+    fn add_component(
+        &self,
+        target: &Target<'_>,
+        all: Accumulator,
+        entry: &str,
+    ) -> Result<Accumulator, (ComponentStep, BuildError)> {
+        let dir = self.directory(target, entry).map_err(|error| (ComponentStep::Find, error))?;
+        let failed = |error| (ComponentStep::Build, error);
+        let component = self.enter(target, entry, dir).map_err(failed)?;
+        self.check_kind(&component, true).map_err(failed)?;
         let dir = self.shown(&component.dir);
-        self.accumulate(&component, all).map_err(|source| BuildError::Base { dir, source: Box::new(source) })
+        self.accumulate(&component, all).map_err(|source| failed(BuildError::Base { dir, source: Box::new(source) }))
     }
 
     fn enter<'p>(
@@ -155,20 +175,33 @@ impl Engine<'_> {
         let mut below = self
             .load(dir, Some(target))
             .map_err(|source| BuildError::Target { dir: shown, source: Box::new(source) })?;
+        self.choose_schema(&below)?;
         below.origin = target.origin.as_ref().map(|origin| origin.join(entry));
         Ok(below)
     }
 
     fn add_configurations(&self, target: &Target<'_>, all: &mut Accumulator) -> Result<(), BuildError> {
-        all.merge_config(&self.config).map_err(|source| BuildError::Configuration { file: target.file(), source })?;
+        all.merge_config(&self.config).map_err(|cause| BuildError::Configuration { file: target.file(), cause })?;
         for entry in &target.kustomization.configurations {
-            let fail = |source: Cause| BuildError::Configuration { file: entry.clone(), source };
+            let fail = |cause: Cause| BuildError::Configuration { file: entry.clone(), cause };
             let content = self.read(target, entry)?;
             let node = sluice_yaml::read_config(&content, &self.options.limits.yaml)
-                .map_err(|error| fail(error.into()))?
+                .map_err(|error| fail(format!("error converting YAML to JSON: {error}").into()))?
                 .unwrap_or_default();
-            let mut config = Config::decode(&node).map_err(|error| fail(error.into()))?;
+            let mut config = Config::decode(&node)
+                .map_err(|error| fail(format!("error unmarshaling JSON: while decoding JSON: {error}").into()))?;
             config.sort();
+            all.merge_config(&Rc::new(config)).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    fn add_crds(&self, target: &Target<'_>, all: &mut Accumulator) -> Result<(), BuildError> {
+        let files = &target.kustomization.crds;
+        let fail = |source: Cause| BuildError::Crds { files: files.clone(), source };
+        for file in files {
+            let content = self.read(target, file).map_err(|error| fail(error.into()))?;
+            let config = crd_config(&content, file, &self.options.limits.yaml).map_err(fail)?;
             all.merge_config(&Rc::new(config)).map_err(fail)?;
         }
         Ok(())
@@ -181,7 +214,9 @@ impl Engine<'_> {
         for (kind, args) in generators.into_iter().flat_map(|(kind, list)| list.iter().map(move |args| (kind, args))) {
             generated.push(self.generate_one(target, kind, args)?);
         }
-        generated.extend(self.plugin_generators(target)?);
+        generated.extend(
+            self.plugin_generators(target).map_err(|source| BuildError::Generators { source: Box::new(source) })?,
+        );
         for resource in generated {
             absorb(&mut all.resources, resource)?;
             self.check_size(all.resources.len())?;
@@ -196,8 +231,8 @@ impl Engine<'_> {
         args: &GeneratorArgs,
     ) -> Result<Resource, BuildError> {
         let mut resource = generate(kind, args, |path| self.read(target, path)).map_err(|error| {
-            let source = describe(&error).into();
-            BuildError::Generate { file: target.file(), kind, name: args.name.clone(), source }
+            let cause = describe(&error).into();
+            BuildError::Generate { file: target.file(), kind, name: args.name.clone(), cause }
         })?;
         resource.origin =
             target.origin.as_ref().map(|origin| origin.builtin(target.file_name, &format!("{kind}Generator")));
@@ -206,17 +241,50 @@ impl Engine<'_> {
 
     fn run_transformers(&self, target: &Target<'_>, all: &mut Accumulator) -> Result<(), BuildError> {
         let mut steps = self.builtin_steps(target, &all.config)?;
-        steps.extend(self.plugin_steps(target)?);
-        for step in steps {
+        steps.extend(self.plugin_steps(target, &target.kustomization.transformers)?);
+        for mut step in steps {
+            if let Some(Some(schema)) = self.schema.get() {
+                step.transform.use_schema(schema);
+            }
             step.transform.apply(&mut all.resources).map_err(|error| BuildError::Transform {
                 file: target.file(),
                 kind: step.kind.clone(),
-                source: error.into(),
+                cause: error.into(),
             })?;
+            let settled: Result<(), std::convert::Infallible> = all.resources.edit_contents(|resource| {
+                resource.settle_shared();
+                Ok(())
+            });
+            match settled {
+                Ok(()) => {}
+            }
             if let Some(origin) = &step.origin {
                 record(&mut all.resources, origin);
             }
-            all.resources.retain(|_| true);
+            all.resources.drop_empty();
+        }
+        Ok(())
+    }
+
+    /// Validators are transformers that must leave everything as it is.
+    fn run_validators(&self, target: &Target<'_>, all: &mut Accumulator) -> Result<(), BuildError> {
+        for step in self.plugin_steps(target, &target.kustomization.validators)? {
+            let before: Vec<Node> = all.resources.iter().map(|resource| resource.node.clone()).collect();
+            step.transform.apply(&mut all.resources).map_err(|error| BuildError::Transform {
+                file: target.file(),
+                kind: step.kind.clone(),
+                cause: error.into(),
+            })?;
+            if before.len() != all.resources.len() {
+                let problem =
+                    format!("lists have different number of entries: {} and {}", before.len(), all.resources.len());
+                return Err(BuildError::Validator { problem });
+            }
+            for (before, after) in before.iter().zip(all.resources.iter()) {
+                if before != &without_validated_label(&after.node) {
+                    return Err(BuildError::Validator { problem: after.id.to_string() });
+                }
+            }
         }
         Ok(())
     }
@@ -227,18 +295,25 @@ impl Engine<'_> {
         let limits = &self.options.limits.yaml;
         let read = |path: &str| self.read_text(target, path);
         let mut steps = Vec::new();
-        let mut add = |kind: &'static str, transform: Result<Box<dyn Transform>, Cause>| {
-            let transform = transform.map_err(|source| BuildError::Configure { file: target.file(), kind, source })?;
+        let mut add = |kind: &'static str, transform: Result<Box<dyn Transform>, (String, Cause)>| {
+            let transform = transform.map_err(|(config, source)| BuildError::Configure {
+                file: target.file(),
+                kind,
+                config,
+                source,
+            })?;
             let origin = target.origin.as_ref().map(|origin| origin.builtin(target.file_name, kind));
             steps.push(Step { kind: kind.to_owned(), transform, origin });
             Ok::<(), BuildError>(())
         };
         if !kustomization.patches_strategic_merge.is_empty() {
-            let step = strategic_step(&kustomization.patches_strategic_merge, &read, limits);
-            add("PatchStrategicMergeTransformer", step.map(boxed))?;
+            let step = strategic_step((&kustomization.patches_strategic_merge, ""), &read, limits);
+            let config = || list_config("paths", &kustomization.patches_strategic_merge);
+            add("PatchStrategicMergeTransformer", step.map(boxed).map_err(|cause| (config(), cause)))?;
         }
         for patch in &kustomization.patches {
-            add("PatchTransformer", patch_step(patch, &read, limits).map(boxed))?;
+            let step = patch_step(patch, &read, limits).map(boxed);
+            add("PatchTransformer", step.map_err(|cause| (patch_config(patch, "patch"), cause)))?;
         }
         if !kustomization.namespace.is_empty() {
             add(
@@ -260,14 +335,21 @@ impl Engine<'_> {
             }
         }
         for step in label_steps(kustomization, config) {
-            add("LabelTransformer", step.map(boxed))?;
+            // Clashing rows are found while the tables are put together, before there is a configuration.
+            let step = step.map_err(|cause| BuildError::Transform {
+                file: target.file(),
+                kind: "LabelTransformer".to_owned(),
+                cause: format!("failed to merge labels: {cause}").into(),
+            })?;
+            add("LabelTransformer", Ok(boxed(step)))?;
         }
         if !kustomization.common_annotations.is_empty() {
             let (pairs, specs) = (kustomization.common_annotations.clone(), config.common_annotations.clone());
             add("AnnotationsTransformer", Ok(boxed(AddEntries { pairs, specs })))?;
         }
         for patch in &kustomization.patches_json6902 {
-            add("PatchJson6902Transformer", json_step(patch, &read, limits).map(boxed))?;
+            let step = json_step(patch, &read, limits).map(boxed);
+            add("PatchJson6902Transformer", step.map_err(|cause| (patch_config(patch, "jsonOp"), cause)))?;
         }
         for replica in &kustomization.replicas {
             let (replica, specs) = (replica.clone(), config.replicas.clone());
@@ -278,13 +360,14 @@ impl Engine<'_> {
         }
         if !kustomization.replacements.is_empty() {
             let step = replacements(kustomization.replacements.clone(), &read, limits);
-            add("ReplacementTransformer", step.map(boxed))?;
+            let config = || replacements_config(&kustomization.replacements_source);
+            add("ReplacementTransformer", step.map(boxed).map_err(|cause| (config(), cause)))?;
         }
         Ok(steps)
     }
 
     /// The objects that `transformers` or `generators` name: inline, in files or in whole kustomizations.
-    fn plugins(&self, target: &Target<'_>, entries: &[String]) -> Result<ResMap, BuildError> {
+    fn plugins(&self, target: &Target<'_>, role: &str, entries: &[String]) -> Result<ResMap, BuildError> {
         let limits = &self.options.limits.yaml;
         let mut all = Accumulator::new(Rc::clone(&self.config));
         let mut paths = Vec::new();
@@ -295,10 +378,9 @@ impl Engine<'_> {
             };
             for mut resource in resources {
                 resource.origin = target.origin.as_ref().map(|origin| origin.join(target.file_name));
-                all.resources.append(resource).map_err(|error| BuildError::ResourceFile {
-                    path: target.file(),
-                    source: format!("configuring external transformer: {error}").into(),
-                })?;
+                all.resources
+                    .append(resource)
+                    .map_err(|error| BuildError::Plugin { problem: format!("configuring external {role}: {error}") })?;
             }
         }
         Ok(self.add_resources(target, all, &paths)?.resources)
@@ -306,24 +388,27 @@ impl Engine<'_> {
 
     fn plugin_generators(&self, target: &Target<'_>) -> Result<Vec<Resource>, BuildError> {
         let mut generated = Vec::new();
-        for resource in self.plugins(target, &target.kustomization.generators)?.iter() {
-            let (kind, args) =
-                configure_generator(resource).map_err(|source| plugin_failure(target, resource, source))?;
-            let mut made = self.generate_one(target, kind, &args)?;
+        for resource in self.plugins(target, "generator", &target.kustomization.generators)?.iter() {
+            check_plugin(resource, PluginRole::Generator).map_err(|problem| BuildError::Plugin { problem })?;
+            let mut made = match configure_generator(resource).map_err(|source| plugin_failure(resource, source))? {
+                Generator::Made(made) => *made,
+                Generator::Args(kind, args) => self.generate_one(target, kind, &args)?,
+            };
             made.origin = plugin_origin(resource);
             generated.push(made);
         }
         Ok(generated)
     }
 
-    fn plugin_steps(&self, target: &Target<'_>) -> Result<Vec<Step>, BuildError> {
+    fn plugin_steps(&self, target: &Target<'_>, entries: &[String]) -> Result<Vec<Step>, BuildError> {
         let shown = self.shown(&target.dir);
         let host =
             Host { read: &|path| self.read_text(target, path), dir_name: shown.rsplit('/').next().unwrap_or_default() };
         let mut steps = Vec::new();
-        for resource in self.plugins(target, &target.kustomization.transformers)?.iter() {
+        for resource in self.plugins(target, "transformer", entries)?.iter() {
+            check_plugin(resource, PluginRole::Transformer).map_err(|problem| BuildError::Plugin { problem })?;
             let transforms = configure(resource, &host, &self.options.limits.yaml)
-                .map_err(|source| plugin_failure(target, resource, source))?;
+                .map_err(|source| plugin_failure(resource, source))?;
             for transform in transforms {
                 let kind = resource.id.gvk.kind.clone();
                 steps.push(Step { kind, transform, origin: plugin_origin(resource) });
@@ -333,9 +418,29 @@ impl Engine<'_> {
     }
 }
 
-fn plugin_failure(target: &Target<'_>, resource: &Resource, source: Cause) -> BuildError {
-    let kind = format!("plugin {} fails configuration", resource.id);
-    BuildError::Transform { file: target.file(), kind, source }
+fn plugin_failure(resource: &Resource, source: Cause) -> BuildError {
+    BuildError::PluginConfiguration { id: resource.id.to_string(), source }
+}
+
+/// The mark that a validator may leave.
+const VALIDATED_BY: &str = "validated-by";
+
+fn without_validated_label(node: &Node) -> Node {
+    let mut node = node.clone();
+    if let Some(metadata) = node.get_mut("metadata").and_then(Node::as_mapping_mut)
+        && let Some(labels) = metadata.get_mut("labels").and_then(Node::as_mapping_mut)
+        && labels.remove(VALIDATED_BY).is_some()
+        && labels.is_empty()
+    {
+        metadata.remove("labels");
+    }
+    node
+}
+
+/// Variables as messages list them: without what their `apiVersion` says.
+fn vars_text(vars: &[Var]) -> String {
+    let texts: Vec<String> = vars.iter().map(Var::as_written).collect();
+    format!("[{}]", texts.join(" "))
 }
 
 fn boxed<T: Transform + 'static>(transform: T) -> Box<dyn Transform> {
@@ -390,78 +495,5 @@ fn record(resources: &mut ResMap, origin: &Origin) {
     });
     match result {
         Ok(()) => {}
-    }
-}
-
-/// Adds a generated object, or merges it into or puts it in place of the one that has or had its id.
-fn absorb(resources: &mut ResMap, resource: Resource) -> Result<(), BuildError> {
-    let fail = |problem: String| BuildError::Absorb { problem };
-    let id = resource.id.clone();
-    match (resources.find(&id), resource.behavior) {
-        ([], Behavior::Merge | Behavior::Replace) => {
-            Err(fail(format!("id {id} does not exist; cannot merge or replace")))
-        }
-        ([], _) => resources.append(resource).map_err(|error| fail(error.to_string())),
-        (&[index], behavior @ (Behavior::Merge | Behavior::Replace)) => {
-            let combined = combine(resources.get(index), resource, behavior);
-            resources.replace(index, combined);
-            Ok(())
-        }
-        ([_], behavior) => Err(fail(format!(
-            "id {id} exists; can not use behavior: '{}', behavior must be merge or replace",
-            behavior.as_str()
-        ))),
-        (many, _) => Err(fail(format!("found {} objects that could accept merge of {id}", many.len()))),
-    }
-}
-
-/// The new object with the old one's name, history and metadata, and with its data if they are merged.
-fn combine(old: &Resource, mut new: Resource, behavior: Behavior) -> Resource {
-    for field in ["labels", "annotations"] {
-        let mut pairs = old.string_map(field);
-        pairs.extend(new.string_map(field));
-        let merged: std::collections::BTreeMap<String, String> = pairs.into_iter().collect();
-        new.set_string_map(field, merged.into_iter().collect());
-    }
-    new.set_name(&old.id.name);
-    new.set_namespace(&old.id.namespace);
-    if behavior == Behavior::Merge {
-        merge_data(old, &mut new);
-    }
-    Resource {
-        past: old.past.clone(),
-        prefixes: old.prefixes.clone(),
-        suffixes: old.suffixes.clone(),
-        behavior: old.behavior,
-        needs_hash: old.needs_hash && new.needs_hash,
-        var_names: old.var_names.clone(),
-        origin: if behavior == Behavior::Merge && old.origin.is_some() {
-            old.origin.clone()
-        } else {
-            new.origin.clone()
-        },
-        transformations: old.transformations.clone(),
-        ..new
-    }
-}
-
-fn merge_data(old: &Resource, new: &mut Resource) {
-    let texts = |node: &Node, field: &str| -> Vec<(String, Vec<u8>)> {
-        let mapping = node.get(field).and_then(Node::as_mapping);
-        mapping
-            .into_iter()
-            .flat_map(sluice_yaml::Mapping::iter)
-            .map(|(key, value)| (key.to_owned(), value.text().unwrap_or_default().into()))
-            .collect()
-    };
-    for field in ["data", "binaryData"] {
-        let mut pairs = texts(&old.node, field);
-        pairs.extend(texts(&new.node, field));
-        let merged = config_map_data(pairs).into_iter().next();
-        let Some(object) = new.node.as_mapping_mut() else { continue };
-        object.remove(field);
-        if let Some((_, data)) = merged {
-            object.insert(field, data);
-        }
     }
 }

@@ -1,25 +1,32 @@
 //! The build: visits kustomizations depth first, collects resources, runs generators and transformers in kustomize's order, and
 //! settles names once at the end. Reading goes through the recorder; nothing else leaves this crate.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use sluice_yaml::{Node, WriteError, write_all};
+use sluice_yaml::{Node, Style, WriteError, write_all};
+use thiserror::Error;
 
 use crate::accumulator::Accumulator;
 use crate::config::Config;
+use crate::custom_schema::CustomSchema;
 use crate::error::{BuildError, Cause, describe};
+use crate::go_syntax;
+use crate::growth::Growth;
 use crate::hash::content_hash;
 use crate::kustomization::{COMPONENT, FILE_NAMES, Kustomization, deprecation_warning};
+use crate::mount::Mounts;
 use crate::nameref::fix_references;
-use crate::options::{LoadRestrictor, Options, Remote, Reorder};
+use crate::options::{LoadRestrictor, Options, Reorder};
 use crate::order::{FIRST, LAST, sort_legacy};
 use crate::origin::{ORIGIN, Origin, TRANSFORMATIONS, list_text};
 use crate::path::{PathError, RelPath};
+use crate::remote::is_remote;
 use crate::resource::Resource;
+use crate::schema::BUILT_IN_VERSION;
 use crate::tables::default_config;
 use crate::transform::Transform as _;
-use crate::tree::{EntryKind, FileTree, ReadError, ReadSet, Recorder};
+use crate::tree::{EntryKind, FileTree, ReadError, ReadSet};
 use crate::vars;
 
 /// The result of a build.
@@ -31,6 +38,8 @@ pub struct Build {
     pub warnings: Vec<String>,
     /// Everything that was looked at.
     pub read: ReadSet,
+    /// What was fetched from other hosts, as written. Another build of the same tree may find something else there.
+    pub fetched: Vec<String>,
 }
 
 impl Build {
@@ -38,45 +47,99 @@ impl Build {
     ///
     /// # Errors
     /// An object has a key that is not a string or a number that is not finite.
-    pub fn to_yaml(&self) -> Result<String, WriteError> {
-        write_all(self.resources.iter().map(Resource::node))
+    pub fn to_yaml(&self) -> Result<String, PrintError> {
+        yaml_of(&self.resources)
     }
+}
+
+/// Objects as kustomize prints them.
+///
+/// # Errors
+/// An object has a key that is not a string or a number that is not finite.
+pub fn yaml_of(resources: &[Resource]) -> Result<String, PrintError> {
+    write_all(resources.iter().map(Resource::node)).map_err(|cause| {
+        let failing = resources.iter().find(|resource| resource.to_json().is_err());
+        PrintError { object: failing.map_or_else(String::new, |resource| go_syntax::object(&resource.masked())), cause }
+    })
+}
+
+/// An object cannot be printed.
+#[derive(Debug, Error)]
+#[error("{object}: {cause}")]
+pub struct PrintError {
+    /// The object as kustomize shows it, but for the values of a Secret.
+    pub object: String,
+    /// Why not.
+    pub cause: WriteError,
+}
+
+/// A build that may have failed, with what it had to say until then.
+#[derive(Debug)]
+pub struct Attempt {
+    /// The objects in their final order.
+    pub result: Result<Vec<Resource>, BuildError>,
+    /// What kustomize prints to its error output: deprecations, unused variables.
+    pub warnings: Vec<String>,
+    /// Everything that was looked at.
+    pub read: ReadSet,
+    /// What was fetched from other hosts, as written.
+    pub fetched: Vec<String>,
 }
 
 /// Builds the kustomization in a directory of a tree.
 ///
 /// Guarantee: the result depends on the tree, the directory and the options only, and [`Build::read`] names every path of the
-/// tree that it depends on.
+/// tree that it depends on. What [`crate::Remote::Fetch`] fetches is beyond that guarantee; [`Build::fetched`] names it.
 ///
 /// # Errors
 /// Anything that kustomize refuses, whatever this engine does not implement, and exceeded limits.
 pub fn build(tree: &dyn FileTree, dir: &RelPath, options: &Options) -> Result<Build, BuildError> {
+    let Attempt { result, warnings, read, fetched } = attempt(tree, (&dir.to_string(), dir), options);
+    Ok(Build { resources: result?, warnings, read, fetched })
+}
+
+/// As [`build`], for a caller that wants the warnings of a failing build, too. The directory is also given as its user named it,
+/// for messages.
+pub fn attempt(tree: &dyn FileTree, dir: (&str, &RelPath), options: &Options) -> Attempt {
     let engine = Engine {
-        tree: Recorder::new(tree),
+        tree: Mounts::new(tree),
         options,
         config: Rc::new(default_config()),
         warnings: RefCell::default(),
         visits: Cell::default(),
         bytes: Cell::default(),
+        growth: Rc::new(Growth::new(options.limits.copied)),
+        schema: OnceCell::new(),
+        duplicate: RefCell::default(),
     };
-    let resources = engine.run(dir)?;
-    Ok(Build { resources, warnings: engine.warnings.into_inner(), read: engine.tree.into_read_set() })
+    let result = engine.run(dir).map_err(|error| match engine.duplicate.borrow_mut().take() {
+        Some(problem) => BuildError::DuplicateKey { problem },
+        None => error,
+    });
+    let (read, fetched) = engine.tree.into_record();
+    Attempt { result, warnings: engine.warnings.into_inner(), read, fetched }
 }
 
 /// One build in progress.
 pub(crate) struct Engine<'t> {
-    tree: Recorder<'t>,
+    pub(crate) tree: Mounts<'t>,
     pub(crate) options: &'t Options,
     pub(crate) config: Rc<Config>,
     warnings: RefCell<Vec<String>>,
     visits: Cell<usize>,
     bytes: Cell<usize>,
+    pub(crate) growth: Rc<Growth>,
+    /// A key that a resource has twice. kustomize finds it only when it prints the resource, so that the message has no context.
+    pub(crate) duplicate: RefCell<Option<String>>,
+    /// What `openapi` chose, once it has: `None` is the built-in schema.
+    pub(crate) schema: OnceCell<Option<Rc<CustomSchema>>>,
 }
 
 /// A kustomization on the stack.
 pub(crate) struct Target<'p> {
     pub(crate) dir: RelPath,
     pub(crate) file_name: &'static str,
+    shown_file: String,
     pub(crate) kustomization: Kustomization,
     parent: Option<&'p Target<'p>>,
     depth: usize,
@@ -87,24 +150,16 @@ pub(crate) struct Target<'p> {
 impl Target<'_> {
     /// The kustomization file as messages show it.
     pub(crate) fn file(&self) -> String {
-        file_at(&self.dir, self.file_name)
+        self.shown_file.clone()
     }
 }
 
 impl Engine<'_> {
-    fn run(&self, dir: &RelPath) -> Result<Vec<Resource>, BuildError> {
-        match self.tree.kind(dir) {
-            Some(EntryKind::Dir) => {}
-            Some(EntryKind::File) => {
-                let problem = format!("'{dir}': file is not directory");
-                return Err(BuildError::NotADirectory { problem });
-            }
-            None => {
-                let problem = format!("not a valid directory: lstat {}: no such file or directory", self.shown(dir));
-                return Err(BuildError::NotADirectory { problem });
-            }
-        }
+    fn run(&self, (name, dir): (&str, &RelPath)) -> Result<Vec<Resource>, BuildError> {
+        self.check_directory(dir, name)?;
+        let dir = &self.tree.real_path(dir);
         let mut target = self.load(dir.clone(), None)?;
+        self.choose_schema(&target)?;
         let metadata = std::mem::take(&mut target.kustomization.build_metadata);
         target.origin = (!metadata.is_empty()).then(Origin::default);
         let mut all = self.accumulate(&target, Accumulator::new(Rc::clone(&self.config)))?;
@@ -114,7 +169,8 @@ impl Engine<'_> {
         let (origins, transformations) = (asked("originAnnotations"), asked("transformerAnnotations"));
         let mut resources = all.resources.into_resources();
         for resource in &mut resources {
-            if asked("managedByLabel") {
+            refold(resource);
+            if asked("managedByLabel") || self.options.managed_by {
                 let mut labels = resource.string_map("labels");
                 labels.retain(|(key, _)| key != MANAGED_BY);
                 labels.push((MANAGED_BY.to_owned(), format!("kustomize-{}", self.options.version)));
@@ -127,8 +183,11 @@ impl Engine<'_> {
 
     /// Hashes, name references, variables; then local configuration is dropped.
     fn settle(&self, all: &mut Accumulator) -> Result<(), BuildError> {
-        let names = |source: Cause| BuildError::Names { source };
+        let names = |cause: Cause| BuildError::Names { cause };
         all.resources.edit_all(|resource| {
+            if resource.needs_hash {
+                resource.node.refold();
+            }
             if resource.needs_hash
                 && let Some(hash) = content_hash(&resource.node).map_err(|error| names(error.into()))?
             {
@@ -148,7 +207,14 @@ impl Engine<'_> {
             let local = resource.node.at(&["metadata", "annotations", "config.kubernetes.io/local-config"]);
             local.is_none_or(|value| value.text() == Some("false"))
         });
-        Ok(())
+        // A replacement can give two resources one id, which no step before sees.
+        match all.resources.iter().find(|resource| all.resources.count(&resource.id) > 1) {
+            Some(resource) => {
+                let id = Box::new(resource.id.clone());
+                Err(names(crate::resmap::IdError::Registered { id }.into()))
+            }
+            None => Ok(()),
+        }
     }
 
     fn sort(&self, target: &Target<'_>, all: &mut Accumulator) -> Result<(), BuildError> {
@@ -164,7 +230,20 @@ impl Engine<'_> {
 
     /// A path as messages show it.
     pub(crate) fn shown(&self, path: &RelPath) -> String {
-        format!("{}/{}", self.options.root_label, path.as_str()).trim_end_matches('/').to_owned()
+        if let Some(remote) = self.tree.shown(path) {
+            return remote;
+        }
+        let shown = format!("{}/{}", self.options.root_label, path.as_str());
+        match shown.trim_end_matches('/') {
+            "" => "/".to_owned(),
+            trimmed => trimmed.to_owned(),
+        }
+    }
+
+    /// A file of a directory as messages show it.
+    fn file_at(&self, dir: &RelPath, name: &str) -> String {
+        let Ok(path) = dir.join(name) else { return name.to_owned() };
+        self.tree.shown(&path).unwrap_or_else(|| path.to_string())
     }
 
     /// Reads and decodes the kustomization file of a directory.
@@ -191,11 +270,12 @@ impl Engine<'_> {
             return Err(BuildError::NoKustomization { dir: self.shown(&dir) });
         };
         let kustomization = self.decode(&dir, file_name, &content)?;
-        Ok(Target { dir, file_name, kustomization, parent, depth, origin: None })
+        let shown_file = self.file_at(&dir, file_name);
+        Ok(Target { dir, file_name, shown_file, kustomization, parent, depth, origin: None })
     }
 
     fn decode(&self, dir: &RelPath, name: &str, content: &[u8]) -> Result<Kustomization, BuildError> {
-        let file = || file_at(dir, name);
+        let file = || self.file_at(dir, name);
         let node = sluice_yaml::read_config(content, &self.options.limits.yaml)
             .map_err(|source| BuildError::KustomizationSyntax { file: file(), source })?
             .unwrap_or_default();
@@ -222,24 +302,43 @@ impl Engine<'_> {
             Ok(content) => content.into_owned(),
             Err(error) => return Ok(Err(error)),
         };
-        self.bytes.set(self.bytes.get().saturating_add(content.len()));
-        let limit = self.options.limits.bytes;
-        if self.bytes.get() > limit {
-            return Err(BuildError::TooLarge { what: "bytes", limit });
-        }
+        self.count_bytes(content.len())?;
         Ok(Ok(content))
+    }
+
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.options.limits.bytes.saturating_sub(self.bytes.get())
+    }
+
+    pub(crate) fn count_bytes(&self, bytes: usize) -> Result<(), BuildError> {
+        self.bytes.set(self.bytes.get().saturating_add(bytes));
+        let limit = self.options.limits.bytes;
+        if self.bytes.get() > limit { Err(BuildError::TooLarge { what: "bytes", limit }) } else { Ok(()) }
     }
 
     /// Reads a file that a kustomization names.
     pub(crate) fn read(&self, target: &Target<'_>, name: &str) -> Result<Vec<u8>, BuildError> {
-        if is_remote(name) && self.options.remote == Remote::Refuse {
-            return Err(BuildError::Remote { path: name.to_owned() });
+        if is_remote(name) {
+            return self.fetch_file(name);
         }
-        let path = self.join(target, name)?;
-        if self.options.load_restrictor == LoadRestrictor::RootOnly && !path.is_within(&target.dir) {
-            return Err(BuildError::OutsideRoot { file: self.shown(&path), dir: self.shown(&target.dir) });
+        let path = self.join_file(target, name)?;
+        let fail = |cause: ReadError| BuildError::Read {
+            path: name.to_owned(),
+            problem: self.unreadable(&path, &cause),
+            cause,
+        };
+        // A fetched repository is not trusted with files beside its bases, whatever is allowed at home.
+        let fenced = self.options.load_restrictor == LoadRestrictor::RootOnly || target.dir.split_mount().is_some();
+        if fenced && !self.tree.real_path(&path).is_within(&target.dir) {
+            return Err(match self.tree.kind(&path) {
+                None => fail(ReadError::NotFound { path: path.clone() }),
+                Some(EntryKind::Dir) => fail(ReadError::NotAFile { path: path.clone() }),
+                Some(EntryKind::File) => {
+                    BuildError::OutsideRoot { file: self.shown(&path), dir: self.shown(&target.dir) }
+                }
+            });
         }
-        self.read_tree(&path)?.map_err(|source| BuildError::Read { path: name.to_owned(), source })
+        self.read_tree(&path)?.map_err(fail)
     }
 
     pub(crate) fn read_text(&self, target: &Target<'_>, name: &str) -> Result<String, Cause> {
@@ -247,10 +346,24 @@ impl Engine<'_> {
         Ok(String::from_utf8(content).map_err(|_| format!("{name} is not UTF-8"))?)
     }
 
+    /// A file's path may be absolute, which a directory's may not; the tree is a fence for it all the same.
+    fn join_file(&self, target: &Target<'_>, name: &str) -> Result<RelPath, BuildError> {
+        match name.strip_prefix(&self.options.root_label).and_then(|below| below.strip_prefix('/')) {
+            Some(below) if name.starts_with('/') => RelPath::new(below.trim_start_matches('/'))
+                .map_err(|_| BuildError::OutsideTree { path: name.to_owned(), dir: self.options.root_label.clone() }),
+            _ => self.join(target, name),
+        }
+    }
+
     fn join(&self, target: &Target<'_>, name: &str) -> Result<RelPath, BuildError> {
-        target.dir.join(name).map_err(|error| match error {
+        let joined = target.dir.join(name).and_then(|path| match (path.split_mount(), target.dir.split_mount()) {
+            // A path that climbs out of a fetched repository must not arrive in the tree that is built.
+            (None, Some(_)) => Err(PathError::Outside { path: name.to_owned() }),
+            _ => Ok(path),
+        });
+        joined.map_err(|error| match error {
             PathError::Absolute { path } => {
-                BuildError::NotADirectory { problem: format!("new root '{path}' cannot be absolute") }
+                BuildError::WrongKind { problem: format!("new root '{path}' cannot be absolute") }
             }
             PathError::Outside { path } | PathError::Nul { path } => {
                 BuildError::OutsideTree { path, dir: self.options.root_label.clone() }
@@ -261,26 +374,15 @@ impl Engine<'_> {
     /// The directory that a kustomization names, if it may be built from there.
     pub(crate) fn directory(&self, target: &Target<'_>, name: &str) -> Result<RelPath, BuildError> {
         if name.is_empty() {
-            return Err(BuildError::NotADirectory { problem: "new root cannot be empty".to_owned() });
+            return Err(BuildError::WrongKind { problem: "new root cannot be empty".to_owned() });
         }
-        if is_remote(name) {
-            return Err(BuildError::Remote { path: name.to_owned() });
-        }
-        let dir = self.join(target, name)?;
-        match self.tree.kind(&dir) {
-            Some(EntryKind::Dir) => {}
-            Some(EntryKind::File) => {
-                let problem = format!("'{}': file is not directory", self.shown(&dir));
-                return Err(BuildError::NotADirectory { problem });
-            }
-            None => {
-                let shown = self.shown(&dir);
-                let problem = format!(
-                    "not a valid directory: evalsymlink failure on '{shown}' : lstat {shown}: no such file or directory"
-                );
-                return Err(BuildError::NotADirectory { problem });
-            }
-        }
+        let dir = if is_remote(name) {
+            self.fetch_directory(name)?
+        } else {
+            let dir = self.join(target, name)?;
+            self.check_directory(&dir, &self.shown(&dir))?;
+            self.tree.real_path(&dir)
+        };
         let mut visited = Some(target);
         while let Some(ancestor) = visited {
             // A base that is or contains a directory being built would never end.
@@ -290,6 +392,31 @@ impl Engine<'_> {
             visited = ancestor.parent;
         }
         Ok(dir)
+    }
+
+    /// `openapi`: the first kustomization on the way down that has it chooses the schema for the whole build.
+    pub(crate) fn choose_schema(&self, target: &Target<'_>) -> Result<(), BuildError> {
+        let fail = |problem: &str| BuildError::Schema { problem: problem.to_owned() };
+        let openapi = &target.kustomization.openapi;
+        let content = openapi.get("path").map(|path| self.read(target, path)).transpose()?;
+        if self.schema.get().is_some() {
+            return Ok(());
+        }
+        let version = openapi.get("version");
+        let schema = match (content, version) {
+            (Some(_), Some(_)) => return Err(fail("builtin version and custom schema provided, cannot use both")),
+            (Some(content), None) => {
+                let schema = CustomSchema::parse(&content, &self.options.limits.yaml);
+                Some(Rc::new(schema.map_err(|error| fail(&format!("invalid schema file: {error}")))?))
+            }
+            (None, Some(version)) if version.is_empty() => return Ok(()),
+            (None, Some(version)) if version == BUILT_IN_VERSION => None,
+            (None, Some(_)) => return Err(fail("the specified OpenAPI version is not built in")),
+            (None, None) => return Ok(()),
+        };
+        // Nobody else sets it between the look above and here.
+        let _ = self.schema.set(schema);
+        Ok(())
     }
 
     pub(crate) fn check_size(&self, resources: usize) -> Result<(), BuildError> {
@@ -308,18 +435,6 @@ impl Engine<'_> {
         };
         Err(BuildError::WrongKind { problem })
     }
-}
-
-fn file_at(dir: &RelPath, name: &str) -> String {
-    dir.join(name).map_or_else(|_| name.to_owned(), |path| path.to_string())
-}
-
-/// Whether a path names another host, in any of the forms that kustomize knows.
-pub(crate) fn is_remote(path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    ["git::", "gh:", "ssh://", "https://", "http://", "file://", "git@", "github.com:", "github.com/"]
-        .iter()
-        .any(|prefix| lower.starts_with(prefix))
 }
 
 /// Label of `buildMetadata: [managedByLabel]`.
@@ -349,6 +464,14 @@ const BUILD_ANNOTATIONS: &[&str] = &[
     ORIGIN,
     TRANSFORMATIONS,
 ];
+
+/// Folded blocks change when they are written and read again; annotations are made anew long before that.
+fn refold(resource: &mut Resource) {
+    if let Some(annotations) = resource.node.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")) {
+        annotations.each_scalar(&mut |scalar| scalar.style = Style::Plain);
+    }
+    resource.node.refold();
+}
 
 /// Rewrites the annotations: marks go, origins come if asked for, every value becomes a string, an empty map vanishes.
 fn finish(resource: &mut Resource, origins: bool, transformations: bool) {

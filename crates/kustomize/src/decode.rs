@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// A field that the structure does not have.
-    #[error("json: unknown field {field:?} (line {line})")]
+    #[error("json: unknown field {field:?}")]
     UnknownField {
         /// Its name.
         field: String,
@@ -18,17 +18,44 @@ pub enum DecodeError {
         line: u32,
     },
     /// A value of another type than the field has.
-    #[error("json: cannot unmarshal {found} into Go struct field {field} of type {wanted} (line {line})")]
+    #[error("json: cannot unmarshal {found} into Go {} of type {wanted}", place(field))]
     WrongType {
         /// What the file has.
         found: &'static str,
         /// Structure and field.
         field: String,
         /// What the field takes.
-        wanted: &'static str,
+        wanted: String,
         /// Line of the value, from 1.
         line: u32,
     },
+}
+
+/// A structure's field, or a structure that is nobody's field.
+fn place(field: &str) -> String {
+    if field.contains('.') { format!("struct field {field}") } else { "value".to_owned() }
+}
+
+impl DecodeError {
+    /// The line of the field or value, from 1.
+    pub fn line(&self) -> u32 {
+        let (Self::UnknownField { line, .. } | Self::WrongType { line, .. }) = self;
+        *line
+    }
+
+    /// The error of a structure that `field` of `outer` holds: the path grows at its front, behind the innermost structure's name.
+    fn within(self, outer: &str, name: &str) -> Self {
+        match self {
+            Self::WrongType { found, field, wanted, line } => {
+                let field = match field.split_once('.') {
+                    Some((structure, path)) => format!("{structure}.{name}.{path}"),
+                    None => format!("{outer}.{name}"),
+                };
+                Self::WrongType { found, field, wanted, line }
+            }
+            unknown @ Self::UnknownField { .. } => unknown,
+        }
+    }
 }
 
 /// The fields of one structure, taken one by one.
@@ -46,7 +73,7 @@ impl<'n> Fields<'n> {
         let mapping = match &node.value {
             Value::Mapping(mapping) => mapping,
             _ if node.is_null() => &EMPTY,
-            _ => return Err(wrong_type(node, name.to_owned(), "object")),
+            _ => return Err(wrong_type(node, name.to_owned(), &format!("types.{name}"))),
         };
         let entries = mapping
             .entries()
@@ -133,8 +160,19 @@ impl<'n> Fields<'n> {
         item: impl Fn(&'n Node) -> Result<T, DecodeError>,
     ) -> Result<Option<Vec<T>>, DecodeError> {
         let Some(node) = self.take(name) else { return Ok(None) };
-        let items = node.as_sequence().ok_or_else(|| wrong_type(node, self.path(name), "[]"))?;
-        items.iter().map(item).collect::<Result<_, _>>().map(Some)
+        let items = node.as_sequence().ok_or_else(|| wrong_type(node, self.path(name), element_list(name)))?;
+        let items = items.iter().map(|node| item(node).map_err(|error| error.within(self.name, name)));
+        items.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A structure in a field.
+    pub(crate) fn nested<T>(
+        &mut self,
+        name: &str,
+        decode: impl FnOnce(&'n Node) -> Result<T, DecodeError>,
+    ) -> Result<Option<T>, DecodeError> {
+        let Some(node) = self.take(name) else { return Ok(None) };
+        decode(node).map(Some).map_err(|error| error.within(self.name, name))
     }
 
     pub(crate) fn strings(&mut self, name: &str) -> Result<Vec<String>, DecodeError> {
@@ -192,7 +230,24 @@ fn text(node: &Node, field: impl Fn() -> String, wanted: &'static str) -> Result
     node.as_str().map(str::to_owned).ok_or_else(|| wrong_type(node, field(), wanted))
 }
 
-fn wrong_type(node: &Node, field: String, wanted: &'static str) -> DecodeError {
+/// The type of a list of structures, by the field that holds it.
+fn element_list(field: &str) -> &'static str {
+    match field {
+        "patches" | "patchesJson6902" => "[]types.Patch",
+        "images" | "imageTags" => "[]types.Image",
+        "labels" => "[]types.Label",
+        "replicas" => "[]types.Replica",
+        "replacements" => "[]types.ReplacementField",
+        "vars" => "[]types.Var",
+        "configMapGenerator" => "[]types.ConfigMapArgs",
+        "secretGenerator" => "[]types.SecretArgs",
+        "targets" => "[]*types.TargetSelector",
+        "reject" => "[]*types.Selector",
+        _ => "[]types.FieldSpec",
+    }
+}
+
+fn wrong_type(node: &Node, field: String, wanted: &str) -> DecodeError {
     let found = match &node.value {
         Value::Mapping(_) => "object",
         Value::Sequence(_) => "array",
@@ -203,5 +258,5 @@ fn wrong_type(node: &Node, field: String, wanted: &'static str) -> DecodeError {
             Tag::Null => "null",
         },
     };
-    DecodeError::WrongType { found, field, wanted, line: node.position.line }
+    DecodeError::WrongType { found, field, wanted: wanted.to_owned(), line: node.position.line }
 }

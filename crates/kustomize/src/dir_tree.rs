@@ -78,6 +78,12 @@ impl FileTree for DirTree {
         entries.sort_unstable_by(|left, right| left.0.cmp(&right.0));
         Ok(entries)
     }
+
+    fn real_path(&self, path: &RelPath) -> RelPath {
+        let real = self.resolve(path).ok();
+        let below = real.as_deref().and_then(|real| real.strip_prefix(&self.root).ok()).and_then(Path::to_str);
+        below.and_then(|below| RelPath::new(below).ok()).unwrap_or_else(|| path.clone())
+    }
 }
 
 fn failure(path: &RelPath, source: std::io::Error) -> ReadError {

@@ -1,6 +1,6 @@
 //! Resource files to [`Resource`]s: every document must be an object with a kind and a name; lists are taken apart.
 
-use sluice_yaml::{Limits, Node, Value, YamlError, read_documents};
+use sluice_yaml::{Limits, Node, Tag, Value, YamlError, read_documents};
 use thiserror::Error;
 
 use crate::resource::{Resource, metadata_text, read_id};
@@ -10,27 +10,26 @@ use crate::resource::{Resource, metadata_text, read_id};
 pub(crate) enum DocumentError {
     #[error("MalformedYAMLError: {0} in File: {1}")]
     Yaml(YamlError, String),
-    #[error("missing Resource metadata ({0})")]
-    NoMetadata(Place),
-    #[error("missing kind in object {meta} ({place})")]
-    NoKind { meta: String, place: Place },
-    #[error("missing metadata.name in object {meta} ({place})")]
-    NoName { meta: String, place: Place },
-    #[error("expected array in {kind}/items ({place})")]
-    BadList { kind: String, place: Place },
+    #[error("missing Resource metadata")]
+    NoMetadata,
+    #[error("missing kind in object {meta}")]
+    NoKind { meta: String },
+    #[error("missing metadata.name in object {meta}")]
+    NoName { meta: String },
+    #[error("expected array in {kind}/items, but found {found}")]
+    BadList { kind: String, found: &'static str },
 }
 
-/// File and line, for messages.
-#[derive(Debug)]
-pub(crate) struct Place(String, u32);
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.0.as_str(), self.1) {
-            ("", line) => write!(f, "line {line}"),
-            (file, 0) => f.write_str(file),
-            (file, line) => write!(f, "{file} line {line}"),
-        }
+impl DocumentError {
+    /// For a key that occurs twice: the message of kustomize, which sees the document as it prints it.
+    pub(crate) fn duplicate(&self, content: &[u8]) -> Option<String> {
+        let Self::Yaml(YamlError::DuplicateKey { line, first, key }, _) = self else { return None };
+        let lines: Vec<&[u8]> = content.split(|&byte| byte == b'\n').collect();
+        let at = |line: u32| usize::try_from(line).unwrap_or(usize::MAX).min(lines.len());
+        let start = lines[..at(*first)].iter().rposition(|line| line.starts_with(b"---")).map_or(0, |line| line + 1);
+        let count = |line: u32| lines[start..at(line)].iter().filter(|line| !line.trim_ascii().is_empty()).count();
+        let (line, first, key) = (count(*line), count(*first), crate::error::go_quote(key));
+        Some(format!("yaml: unmarshal errors:\n  line {line}: mapping key {key} already defined at line {first}"))
     }
 }
 
@@ -45,19 +44,18 @@ pub(crate) fn parse_resources(text: &[u8], file: &str, limits: &Limits) -> Resul
         if document.is_null_or_empty() {
             continue;
         }
-        validate(&document, file)?;
+        validate(&document)?;
         let kind = document.get("kind").and_then(Node::text).unwrap_or_default().to_owned();
         if !kind.ends_with("List") {
             resources.push(Resource::new(document));
             continue;
         }
-        let place = place(&document, file);
         match document.get_mut("items") {
             None => resources.push(Resource::new(document)),
             Some(items) if items.is_null() => {}
             Some(items) => match items.take().value {
                 Value::Sequence(items) => next.extend(items),
-                _ => return Err(DocumentError::BadList { kind, place }),
+                value => return Err(DocumentError::BadList { kind, found: go_type(&value) }),
             },
         }
     }
@@ -75,17 +73,12 @@ fn unwrap_single_list(mut documents: Vec<Node>) -> Vec<Node> {
     documents
 }
 
-fn place(document: &Node, file: &str) -> Place {
-    Place(file.to_owned(), document.position.line)
-}
-
-fn validate(document: &Node, file: &str) -> Result<(), DocumentError> {
+fn validate(document: &Node) -> Result<(), DocumentError> {
     let id = read_id(document);
-    let place = || place(document, file);
     let has = |field| document.at(&["metadata", field]).is_some_and(|value| !value.is_null_or_empty());
     let typed = !id.gvk.kind.is_empty() || !id.gvk.version.is_empty();
     if !typed && !["name", "namespace", "labels", "annotations"].into_iter().any(has) {
-        return Err(DocumentError::NoMetadata(place()));
+        return Err(DocumentError::NoMetadata);
     }
     let meta = || {
         format!(
@@ -99,12 +92,28 @@ fn validate(document: &Node, file: &str) -> Result<(), DocumentError> {
         )
     };
     if id.gvk.kind.is_empty() {
-        return Err(DocumentError::NoKind { meta: meta(), place: place() });
+        return Err(DocumentError::NoKind { meta: meta() });
     }
     if id.name.is_empty() && !id.gvk.kind.ends_with("List") {
-        return Err(DocumentError::NoName { meta: meta(), place: place() });
+        return Err(DocumentError::NoName { meta: meta() });
     }
     Ok(())
+}
+
+/// The type that kustomize's own language has for a value.
+fn go_type(value: &Value) -> &'static str {
+    match value {
+        Value::Mapping(_) => "map[string]interface {}",
+        Value::Sequence(_) => "[]interface {}",
+        Value::Scalar(scalar) => match scalar.tag {
+            Tag::Str => "string",
+            Tag::Bool => "bool",
+            Tag::Int => "int",
+            Tag::Float => "float64",
+            Tag::Timestamp => "time.Time",
+            Tag::Null => "<nil>",
+        },
+    }
 }
 
 fn go_map(document: &Node, field: &str) -> String {

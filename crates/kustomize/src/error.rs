@@ -7,6 +7,7 @@ use sluice_yaml::YamlError;
 use thiserror::Error;
 
 use crate::decode::DecodeError;
+use crate::remote::RepoSpecError;
 use crate::tree::ReadError;
 
 /// A cause whose type is the engine's own business.
@@ -22,19 +23,19 @@ pub enum BuildError {
         dir: String,
     },
     /// The directory has several kustomization files.
-    #[error("Found multiple kustomization files under: {dir}")]
+    #[error("Found multiple kustomization files under: {dir}\n")]
     ManyKustomizations {
         /// The directory.
         dir: String,
     },
     /// The kustomization file sets nothing.
-    #[error("kustomization.yaml is empty ({file})")]
+    #[error("kustomization.yaml is empty")]
     EmptyKustomization {
         /// The file.
         file: String,
     },
     /// The kustomization file is not YAML.
-    #[error("{file}: invalid Kustomization")]
+    #[error("invalid Kustomization")]
     KustomizationSyntax {
         /// The file.
         file: String,
@@ -42,7 +43,7 @@ pub enum BuildError {
         source: YamlError,
     },
     /// The kustomization file has an unknown field or a wrong type.
-    #[error("{file}: invalid Kustomization")]
+    #[error("invalid Kustomization")]
     KustomizationField {
         /// The file.
         file: String,
@@ -56,6 +57,12 @@ pub enum BuildError {
         dir: String,
         /// What is wrong.
         problems: Vec<String>,
+    },
+    /// A resource has a key twice.
+    #[error("map[string]interface {{}}(nil): {problem}")]
+    DuplicateKey {
+        /// Which key and where, counted as kustomize does: in the resource alone, without blank lines.
+        problem: String,
     },
     /// A field that this engine does not implement.
     #[error("{file}: line {line}: field '{field}' is not supported: {reason}")]
@@ -75,13 +82,26 @@ pub enum BuildError {
         /// The path as written.
         path: String,
     },
+    /// A URL names no repository, or one that is not supported.
+    #[error(transparent)]
+    RemoteSpec(RepoSpecError),
+    /// A file or repository on another host cannot be had.
+    #[error("fetching '{url}'")]
+    Fetch {
+        /// The URL as written.
+        url: String,
+        /// The cause.
+        source: Cause,
+    },
     /// A file that a kustomization names cannot be read.
-    #[error("evalsymlink failure on '{path}'")]
+    #[error("{problem}")]
     Read {
         /// The path as written.
         path: String,
-        /// The cause.
-        source: ReadError,
+        /// What is wrong, with the path as messages show it.
+        problem: String,
+        /// The cause, which `problem` retells.
+        cause: ReadError,
     },
     /// A file lies outside of its kustomization's directory.
     #[error("security; file '{file}' is not in or below '{dir}'")]
@@ -127,6 +147,14 @@ pub enum BuildError {
         /// The cause.
         source: Cause,
     },
+    /// A file's resources clash with those that are there.
+    #[error("merging resources from '{path}'")]
+    MergeFile {
+        /// The path as written.
+        path: String,
+        /// The cause.
+        source: Cause,
+    },
     /// An entry is neither a readable file nor a buildable directory.
     #[error("accumulation err='{file}'")]
     Entry {
@@ -142,10 +170,12 @@ pub enum BuildError {
         source: Box<BuildError>,
     },
     /// The components of a kustomization cannot be applied.
-    #[error("accumulating components")]
+    #[error("accumulating components: {} {}", step.words(), go_quote(&describe(cause)))]
     Components {
-        /// The cause.
-        source: Box<BuildError>,
+        /// What was being done.
+        step: ComponentStep,
+        /// The cause, which the text quotes.
+        cause: Box<BuildError>,
     },
     /// A base's kustomization file is bad.
     #[error("couldn't make target for path '{dir}'")]
@@ -172,15 +202,29 @@ pub enum BuildError {
         source: Cause,
     },
     /// A file of `configurations` is bad.
-    #[error("{file}: invalid transformer configuration")]
+    #[error("{}", describe(&**cause))]
     Configuration {
         /// The file.
         file: String,
+        /// The cause, which the text is.
+        cause: Cause,
+    },
+    /// A file of `crds` is bad.
+    #[error("loading CRDs [{}]", files.join(" "))]
+    Crds {
+        /// All files of `crds`.
+        files: Vec<String>,
         /// The cause.
         source: Cause,
     },
+    /// The `openapi` field or its file is bad.
+    #[error("{problem}")]
+    Schema {
+        /// What is wrong.
+        problem: String,
+    },
     /// A generator failed.
-    #[error("{file}: generating {kind} '{name}'")]
+    #[error("{}", describe(&**cause))]
     Generate {
         /// The kustomization file.
         file: String,
@@ -188,34 +232,62 @@ pub enum BuildError {
         kind: &'static str,
         /// The name.
         name: String,
+        /// The cause, which the text is.
+        cause: Cause,
+    },
+    /// The objects that `generators` names are bad.
+    #[error("loading generator plugins")]
+    Generators {
+        /// The cause.
+        source: Box<BuildError>,
+    },
+    /// An object that `generators`, `transformers` or `validators` names cannot be one.
+    #[error("{problem}")]
+    Plugin {
+        /// What is wrong.
+        problem: String,
+    },
+    /// The configuration of a plugin is bad.
+    #[error("plugin {id} fails configuration")]
+    PluginConfiguration {
+        /// The plugin's id.
+        id: String,
         /// The cause.
         source: Cause,
     },
+    /// A validator changed what it was to look at.
+    #[error("validator shouldn't modify the resource map: {problem}")]
+    Validator {
+        /// What it changed.
+        problem: String,
+    },
     /// A generated object cannot be added, merged or put in place of another.
-    #[error("merging from generator: {problem}")]
+    #[error("merging from generator &{{{GENERATOR_ADDRESS} <nil>}}: {problem}")]
     Absorb {
         /// What is there and what was asked.
         problem: String,
     },
     /// A transformer's configuration is bad.
-    #[error("{file}: trouble configuring builtin {kind}")]
+    #[error("trouble configuring builtin {kind} with config: `\n{config}`")]
     Configure {
         /// The kustomization file.
         file: String,
         /// The transformer.
         kind: &'static str,
+        /// Its configuration as YAML.
+        config: String,
         /// The cause.
         source: Cause,
     },
     /// A transformer failed.
-    #[error("{file}: {kind}")]
+    #[error("{}", describe(&**cause))]
     Transform {
         /// The kustomization file.
         file: String,
         /// The transformer.
         kind: String,
-        /// The cause.
-        source: Cause,
+        /// The cause, which the text is.
+        cause: Cause,
     },
     /// Variables clash or have no value.
     #[error("{problem}")]
@@ -224,10 +296,10 @@ pub enum BuildError {
         problem: String,
     },
     /// Hashes or name references could not be settled.
-    #[error("settling names")]
+    #[error("{}", describe(&**cause))]
     Names {
-        /// The cause.
-        source: Cause,
+        /// The cause, which the text is.
+        cause: Cause,
     },
     /// `sortOptions` is wrong.
     #[error("{problem}")]
@@ -243,6 +315,73 @@ pub enum BuildError {
         /// The limit.
         limit: usize,
     },
+}
+
+impl BuildError {
+    /// The kustomization file at fault and the line in it, where the message, which is kustomize's, leaves them out. 0 for no line.
+    pub fn place(&self) -> Option<(&str, u32)> {
+        match self {
+            Self::EmptyKustomization { file } => Some((file, 0)),
+            Self::KustomizationSyntax { file, source } => Some((file, source.line().unwrap_or(0))),
+            Self::KustomizationField { file, source } => Some((file, source.line())),
+            Self::Unsupported { file, line, .. } => Some((file, *line)),
+            Self::Components { cause: source, .. }
+            | Self::Entry { source, .. }
+            | Self::Resources { source }
+            | Self::Target { source, .. }
+            | Self::Base { source, .. } => source.place(),
+            _ => None,
+        }
+    }
+}
+
+/// Where kustomize prints the address of a generator in its memory.
+const GENERATOR_ADDRESS: &str = "0xc000000000";
+
+/// A step of applying a component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ComponentStep {
+    /// Finding its directory.
+    Find,
+    /// Building it.
+    Build,
+}
+
+impl ComponentStep {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Find => "loader.New",
+            Self::Build => "accumulateDirectory:",
+        }
+    }
+}
+
+/// A text in quotes, escaped as kustomize's own language does.
+pub(crate) fn go_quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        // Writing to a string cannot fail.
+        let _ = match c {
+            '"' | '\\' => write!(quoted, "\\{c}"),
+            '\n' => write!(quoted, "\\n"),
+            '\r' => write!(quoted, "\\r"),
+            '\t' => write!(quoted, "\\t"),
+            '\x07' => write!(quoted, "\\a"),
+            '\x08' => write!(quoted, "\\b"),
+            '\x0b' => write!(quoted, "\\v"),
+            '\x0c' => write!(quoted, "\\f"),
+            c if c.is_ascii_control() => write!(quoted, "\\x{:02x}", u32::from(c)),
+            // What the standard library would escape, too, is what does not show.
+            c if !c.is_ascii() && c.escape_debug().len() > 1 && u32::from(c) > 0xffff => {
+                write!(quoted, "\\U{:08x}", u32::from(c))
+            }
+            c if !c.is_ascii() && c.escape_debug().len() > 1 => write!(quoted, "\\u{:04x}", u32::from(c)),
+            c => write!(quoted, "{c}"),
+        };
+    }
+    quoted.push('"');
+    quoted
 }
 
 /// An error with all its sources, joined by `: `.

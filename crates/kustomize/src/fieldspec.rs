@@ -3,10 +3,13 @@
 //! Paths are separated by `/`, cross lists by themselves, and may be told to make what is missing. What is done at the end of
 //! the walk is the caller's.
 
-use sluice_yaml::{Node, Value};
+use sluice_yaml::{Node, Scalar, Value};
 use thiserror::Error;
 
 use crate::id::{Gvk, ResId};
+
+/// How messages about a node of another kind than expected start.
+const WRONG_KIND: &str = "wrong node kind";
 
 /// One row of a transformer's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,17 @@ pub(crate) enum FieldError {
     At { path: String, id: String, problem: String },
     #[error("conflicting fieldspecs")]
     Conflict,
+    #[error("{act}")]
+    During { act: &'static str, source: Box<FieldError> },
+    #[error("{0}")]
+    Other(String),
+}
+
+impl FieldError {
+    /// Whether a node of another kind than expected is the cause.
+    pub(crate) fn is_wrong_kind(&self) -> bool {
+        matches!(self, Self::At { problem, .. } if problem.contains(WRONG_KIND))
+    }
 }
 
 impl FieldSpec {
@@ -93,7 +107,10 @@ fn walk(
         return Ok(());
     }
     match &mut node.value {
-        Value::Sequence(items) => items.iter_mut().try_for_each(|item| walk(item, path, create, change)),
+        Value::Sequence(items) => items
+            .iter_mut()
+            .try_for_each(|item| walk(item, path, create, change))
+            .map_err(|problem| format!("visit traversal on path: [{}]: {problem}", path.join(" "))),
         Value::Scalar(_) => Err("expected sequence or mapping node".to_owned()),
         Value::Mapping(mapping) => {
             let (name, is_list) = segment.strip_suffix("[]").map_or((segment.as_str(), false), |name| (name, true));
@@ -101,7 +118,7 @@ fn walk(
                 return Err("cannot set or create an empty field name".to_owned());
             }
             let make = || match create {
-                Create::Scalar if rest.is_empty() => Node::string(""),
+                Create::Scalar if rest.is_empty() => Scalar::new(sluice_yaml::Tag::Str, "").into(),
                 _ => Node::mapping(),
             };
             let field = if create == Create::Never || is_list {
@@ -146,13 +163,20 @@ pub(crate) fn set_text(node: &mut Node, text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Sets an entry of a mapping field.
-pub(crate) fn set_entry(node: &mut Node, key: &str, value: &str) -> Result<(), String> {
-    let kind = node.kind_name();
-    let Some(mapping) = node.as_mapping_mut() else {
-        return Err(format!("wrong node kind: expected MappingNode but got {kind}"));
-    };
-    mapping.insert(key, Node::string(value));
+/// Sets an entry of a mapping field. `shared` is the number of new entries with this value, see [`Scalar::shared`].
+pub(crate) fn set_entry(node: &mut Node, key: &str, value: &str, shared: u32) -> Result<(), String> {
+    if node.as_mapping().is_none() {
+        return Err(wrong_kind(node, "MappingNode"));
+    }
+    if let Some(mapping) = node.as_mapping_mut() {
+        match mapping.get_mut(key) {
+            Some(old) => {
+                let shared = old.as_scalar().map_or(0, |scalar| scalar.shared);
+                old.value = Value::Scalar(Scalar { shared, ..Scalar::string(value) });
+            }
+            None => mapping.insert_plain(key, Scalar { shared, ..Scalar::string(value) }.into()),
+        }
+    }
     Ok(())
 }
 
@@ -160,8 +184,12 @@ pub(crate) fn expect_scalar(node: &Node) -> Result<(), String> {
     if node.as_scalar().is_some() {
         return Ok(());
     }
+    Err(wrong_kind(node, "ScalarNode"))
+}
+
+fn wrong_kind(node: &Node, expected: &str) -> String {
     let contents = sluice_yaml::write(node).unwrap_or_default();
-    Err(format!("wrong node kind: expected ScalarNode but got {}: node contents:\n{contents}", node.kind_name()))
+    format!("{WRONG_KIND}: expected {expected} but got {}: node contents:\n{contents}", node.kind_name())
 }
 
 #[cfg(test)]
@@ -173,7 +201,7 @@ mod tests {
     fn changed(document: &str, path: &str, create: bool) -> String {
         let mut node = read_documents(document.as_bytes(), &Limits::DEFAULT).unwrap().remove(0);
         let spec = FieldSpec::new(Gvk::default(), path, create);
-        spec.visit(&mut node, &ResId::default(), Create::Mapping, &mut |field| set_entry(field, "k", "v")).unwrap();
+        spec.visit(&mut node, &ResId::default(), Create::Mapping, &mut |field| set_entry(field, "k", "v", 0)).unwrap();
         write(&node).unwrap()
     }
 

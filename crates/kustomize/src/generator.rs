@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sluice_yaml::{Mapping, Node, Scalar, Tag};
+use sluice_yaml::{Key, Mapping, Node, Scalar, Tag};
 use thiserror::Error;
 
+use crate::error::go_quote;
 use crate::kustomization::GeneratorArgs;
 use crate::resource::{Behavior, Resource};
 
@@ -19,7 +20,7 @@ const LINE: usize = 70;
 pub(crate) enum GeneratorError<E: std::error::Error + 'static> {
     #[error("a configmap must have a name")]
     NoName,
-    #[error("loading KV pairs: env source files: {files:?}")]
+    #[error("loading KV pairs: env source files: [{}]", files.join(" "))]
     Envs { files: Vec<String>, source: SourceError<E> },
     #[error("loading KV pairs: literal sources [{}]", literals.join(" "))]
     Literals { literals: Vec<String>, source: SourceError<E> },
@@ -36,14 +37,20 @@ pub(crate) enum SourceError<E: std::error::Error + 'static> {
     Read(E),
     #[error("invalid literal source {0}, expected key=value")]
     Literal(String),
-    #[error("missing key name for file path {path:?} in source {source_text:?}")]
+    #[error("missing key name for file path {} in source {}", go_quote(path), go_quote(source_text))]
     NoKey { path: String, source_text: String },
-    #[error("missing file path for key name {key:?} in source {source_text:?}")]
+    #[error("missing file path for key name {} in source {}", go_quote(key), go_quote(source_text))]
     NoPath { key: String, source_text: String },
-    #[error("source {0:?} key name or file path contains '='")]
+    #[error("source {} key name or file path contains '='", go_quote(.0))]
     TwoEquals(String),
-    #[error("line {0} has invalid utf8 bytes")]
-    NotUtf8(usize),
+    #[error("line {} has invalid utf8 bytes : {}", go_bytes(.0), String::from_utf8_lossy(.0))]
+    NotUtf8(Vec<u8>),
+}
+
+/// A line where kustomize means its number and prints its bytes.
+fn go_bytes(bytes: &[u8]) -> String {
+    let numbers: Vec<String> = bytes.iter().map(u8::to_string).collect();
+    format!("[{}]", numbers.join(" "))
 }
 
 type Pairs = Vec<(String, Vec<u8>)>;
@@ -72,7 +79,7 @@ pub(crate) fn generate<E: std::error::Error + 'static>(
     if kind == "Secret" {
         let secret_type = if args.secret_type.is_empty() { "Opaque" } else { &args.secret_type };
         object.push(("type", Node::string(secret_type)));
-        let data: Mapping = data.into_iter().map(|(key, value)| (key, Node::string(encode(&value)))).collect();
+        let data = data_mapping(data.into_iter().map(|(key, value)| (key, Node::string(encode(&value)))));
         object.push(("data", data.into()));
     } else {
         object.extend(config_map_data(data));
@@ -106,8 +113,17 @@ pub(crate) fn config_map_data(pairs: Pairs) -> Vec<(&'static str, Node)> {
     [("data", data), ("binaryData", binary)]
         .into_iter()
         .filter(|(_, pairs)| !pairs.is_empty())
-        .map(|(field, pairs)| (field, pairs.into_iter().collect::<Mapping>().into()))
+        .map(|(field, pairs)| (field, data_mapping(pairs.into_iter()).into()))
         .collect()
+}
+
+/// Keys are written without quotes, so that one that reads as a number or the like is refused at the end, as in kustomize.
+fn data_mapping(pairs: impl Iterator<Item = (String, Node)>) -> Mapping {
+    let mut data: Mapping = pairs.collect();
+    for entry in data.entries_mut() {
+        entry.key = Key::plain(std::mem::take(&mut entry.key.text));
+    }
+    data
 }
 
 fn data_of<E: std::error::Error + 'static>(
@@ -166,7 +182,7 @@ fn env_pairs<E: std::error::Error>(
         let content = read(file).map_err(SourceError::Read)?;
         for (index, line) in content.split(|&byte| byte == b'\n').enumerate() {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let line = std::str::from_utf8(line).map_err(|_| SourceError::NotUtf8(index + 1))?;
+            let line = std::str::from_utf8(line).map_err(|_| SourceError::NotUtf8(line.to_vec()))?;
             let line = if index == 0 { line.trim_start_matches('\u{feff}') } else { line }.trim_start();
             if line.is_empty() || line.starts_with('#') {
                 continue;

@@ -46,6 +46,15 @@ pub(crate) fn content_hash(node: &Node) -> Result<Option<String>, WriteError> {
     Ok(Some(encoded.collect()))
 }
 
+/// A tree as compact JSON with Go's escapes; blank if it has no JSON form.
+pub(crate) fn go_json_text(node: &Node) -> String {
+    let mut text = String::new();
+    if let Ok(json) = node.to_json() {
+        go_json(&json, &mut text);
+    }
+    text
+}
+
 /// Compact JSON with sorted keys and Go's escapes.
 fn go_json(value: &Json, text: &mut String) {
     match value {

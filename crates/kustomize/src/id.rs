@@ -85,6 +85,20 @@ impl ResId {
         }
     }
 
+    /// As kustomize's own language writes the value, which some of its messages do.
+    pub(crate) fn go_syntax(&self) -> String {
+        let quoted = crate::error::go_quote;
+        format!(
+            "resid.ResId{{Gvk:resid.Gvk{{Group:{}, Version:{}, Kind:{}, isClusterScoped:{}}}, Name:{}, Namespace:{}}}",
+            quoted(&self.gvk.group),
+            quoted(&self.gvk.version),
+            quoted(&self.gvk.kind),
+            self.gvk.is_cluster_scoped(),
+            quoted(&self.name),
+            quoted(&self.namespace)
+        )
+    }
+
     /// The form in which ids are equal and are looked up.
     pub(crate) fn key(&self) -> IdKey {
         IdKey { gvk: self.gvk.clone(), name: self.name.clone(), namespace: self.effective_namespace().to_owned() }

@@ -5,14 +5,20 @@ use serde_json::Value as Json;
 use sluice_yaml::{Limits, Node, WriteError, YamlError, read_config};
 use thiserror::Error;
 
+use crate::growth::{Growth, TooMuchGrowth, json_weight};
+
 /// How messages about absent paths end.
 const MISSING: &str = "missing value";
+/// The largest integer up to which a double is exact.
+const EXACT: u64 = 1 << 53;
 
 /// Why a text is not a JSON patch or does not apply.
 #[derive(Debug, Error)]
 pub(crate) enum JsonPatchError {
     #[error(transparent)]
     Yaml(#[from] YamlError),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
     #[error(transparent)]
     Value(#[from] WriteError),
     #[error("json: cannot unmarshal {found} into Go value of type jsonpatch.Patch")]
@@ -31,6 +37,8 @@ pub(crate) enum JsonPatchError {
     BadIndex { operation: &'static str, path: String, key: String },
     #[error("testing value {path} failed: test failed")]
     TestFailed { path: String },
+    #[error(transparent)]
+    Growth(#[from] TooMuchGrowth),
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,6 +58,10 @@ pub(crate) struct JsonPatch(Vec<(String, Operation)>);
 impl JsonPatch {
     /// Parses a patch written as JSON or YAML.
     pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Self, JsonPatchError> {
+        // What starts as JSON does must be JSON: in YAML's flow style names would not need quotes.
+        if text.starts_with('[') {
+            serde_json::from_str::<Json>(text)?;
+        }
         read_config(text.as_bytes(), limits)?.map_or_else(|| Ok(Self::default()), |node| Self::from_node(&node))
     }
 
@@ -73,8 +85,8 @@ impl JsonPatch {
     }
 
     /// Applies every operation in order.
-    pub(crate) fn apply(&self, document: &mut Json) -> Result<(), JsonPatchError> {
-        self.0.iter().try_for_each(|(path, operation)| apply(document, path, operation))
+    pub(crate) fn apply(&self, document: &mut Json, growth: &Growth) -> Result<(), JsonPatchError> {
+        self.0.iter().try_for_each(|(path, operation)| apply(document, (path, operation), growth))
     }
 }
 
@@ -85,14 +97,14 @@ fn operation(index: usize, item: &Node) -> Result<(String, Operation), JsonPatch
     }
     let text = |field: &str| item.get(field).and_then(Node::as_str).map(str::to_owned);
     let path = text("path").ok_or_else(|| bad("path is missing"))?;
-    // A missing value is a null, as in the Go library.
-    let value = || item.get("value").map_or(Ok(Json::Null), Node::to_json);
+    let value = || item.get("value").map(Node::to_json).transpose();
+    let needed = || value()?.ok_or_else(|| bad("value is missing"));
     let from = || text("from").ok_or_else(|| bad("from is missing"));
     let operation = match text("op").unwrap_or_default().as_str() {
-        "add" => Operation::Add(value()?),
-        "replace" => Operation::Replace(value()?),
+        "add" => Operation::Add(needed()?),
+        "replace" => Operation::Replace(needed()?),
         "remove" => Operation::Remove,
-        "test" => Operation::Test(value()?),
+        "test" => Operation::Test(value()?.unwrap_or_default()),
         "move" => Operation::Move(from()?),
         "copy" => Operation::Copy(from()?),
         other => return Err(JsonPatchError::UnknownOperation(other.to_owned())),
@@ -100,10 +112,14 @@ fn operation(index: usize, item: &Node) -> Result<(String, Operation), JsonPatch
     Ok((path, operation))
 }
 
-fn apply(document: &mut Json, path: &str, operation: &Operation) -> Result<(), JsonPatchError> {
+fn apply(document: &mut Json, (path, operation): (&str, &Operation), growth: &Growth) -> Result<(), JsonPatchError> {
     match operation {
-        Operation::Add(value) => add(document, path, value.clone(), "add"),
+        Operation::Add(value) => {
+            growth.spend(json_weight(value))?;
+            add(document, path, value.clone(), "add")
+        }
         Operation::Replace(value) => {
+            growth.spend(json_weight(value))?;
             *existing(document, path, "replace")? = value.clone();
             Ok(())
         }
@@ -122,9 +138,27 @@ fn apply(document: &mut Json, path: &str, operation: &Operation) -> Result<(), J
         }
         Operation::Copy(from) => {
             let missing = || JsonPatchError::MissingPath { operation: "copy", path: from.clone() };
-            let value = lookup(document, from).ok_or_else(missing)?.clone();
+            let value = lookup(document, from).ok_or_else(missing)?;
+            growth.spend(json_weight(value))?;
+            let value = value.clone();
             add(document, path, value, "copy")
         }
+    }
+}
+
+/// The document after a patch: the Go library reads all numbers as floating point, which large integers do not survive.
+pub(crate) fn rounded(json: Json) -> Json {
+    match json {
+        Json::Number(number) => {
+            let exact = number.as_i64().is_some_and(|number| number.unsigned_abs() <= EXACT) || number.is_f64();
+            let Some(float) = number.as_f64().filter(|_| !exact) else { return Json::Number(number) };
+            let text = float.to_string();
+            let integer = text.parse::<i64>().map(Into::into).or_else(|_| text.parse::<u64>().map(Into::into));
+            integer.ok().or_else(|| serde_json::Number::from_f64(float)).map_or(Json::Null, Json::Number)
+        }
+        Json::Array(items) => items.into_iter().map(rounded).collect(),
+        Json::Object(fields) => fields.into_iter().map(|(key, value)| (key, rounded(value))).collect(),
+        other => other,
     }
 }
 
@@ -226,7 +260,7 @@ mod tests {
     fn applied(patch: &str) -> Result<Json, String> {
         let mut document = json!({"a": {"b": [1, 2, 3]}, "c/d": 1});
         JsonPatch::parse(patch, &Limits::DEFAULT)
-            .and_then(|patch| patch.apply(&mut document))
+            .and_then(|patch| patch.apply(&mut document, &Growth::default()))
             .map(|()| document)
             .map_err(|error| error.to_string())
     }
@@ -243,24 +277,34 @@ mod tests {
     fn what_does_not_apply_is_an_error() {
         for (patch, error) in [
             (
-                "[{op: remove, path: /x}]",
+                "- {op: remove, path: /x}",
                 "error in remove for path: '/x': unable to remove nonexistent key: x: missing value",
             ),
             (
-                "[{op: add, path: /x/y, value: 1}]",
+                "- {op: add, path: /x/y, value: 1}",
                 "add operation does not apply: doc is missing path: \"/x/y\": missing value",
             ),
             (
-                "[{op: replace, path: /x, value: 1}]",
+                "- {op: replace, path: /x, value: 1}",
                 "replace operation does not apply: doc is missing key: /x: missing value",
             ),
-            ("[{op: test, path: /a, value: 1}]", "testing value /a failed: test failed"),
-            ("[{op: add, path: /a/b/9, value: 1}]", "add operation for path \"/a/b/9\": invalid array index \"9\""),
-            ("[{op: frob, path: /a}]", "Unexpected kind: frob"),
-            ("[{op: add}]", "operation 0: path is missing"),
+            ("- {op: test, path: /a, value: 1}", "testing value /a failed: test failed"),
+            ("- {op: add, path: /a/b/9, value: 1}", "add operation for path \"/a/b/9\": invalid array index \"9\""),
+            ("- {op: frob, path: /a}", "Unexpected kind: frob"),
+            ("- {op: add}", "operation 0: path is missing"),
+            ("- {op: add, path: /x}", "operation 0: value is missing"),
+            ("[{op: add, path: /x, value: 1}]", "key must be a string at line 1 column 3"),
             ("foo", "json: cannot unmarshal string into Go value of type jsonpatch.Patch"),
         ] {
             assert_eq!(applied(patch), Err(error.to_owned()), "{patch}");
         }
+    }
+
+    #[test]
+    fn integers_beyond_the_exact_ones_of_a_double_are_rounded() {
+        let before = json!([1, 9_007_199_254_740_993_u64, i64::MAX, u64::MAX, 0.5]);
+        let after =
+            json!([1, 9_007_199_254_740_992_u64, 9_223_372_036_854_776_000_u64, 18_446_744_073_709_552_000.0, 0.5]);
+        assert_eq!(rounded(before), after);
     }
 }

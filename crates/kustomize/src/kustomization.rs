@@ -1,6 +1,7 @@
 //! The kustomization file as a structure, decoded strictly. What the fields do is elsewhere.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use sluice_yaml::Node;
 
@@ -18,13 +19,10 @@ pub(crate) const KUSTOMIZATION_VERSION: &str = "kustomize.config.k8s.io/v1beta1"
 pub(crate) const COMPONENT_VERSION: &str = "kustomize.config.k8s.io/v1alpha1";
 
 /// Fields that this engine refuses, with the reason.
-const REFUSED: [(&str, &str); 6] = [
+const REFUSED: [(&str, &str); 3] = [
     ("helmCharts", "helm charts are not inflated"),
     ("helmChartInflationGenerator", "helm charts are not inflated"),
     ("helmGlobals", "helm charts are not inflated"),
-    ("openapi", "custom schemas are not implemented"),
-    ("crds", "name references from CRD schemas are not implemented"),
-    ("validators", "validator plugins are not implemented"),
 ];
 
 /// One `labels` entry.
@@ -44,6 +42,13 @@ pub(crate) struct Selector {
     pub(crate) namespace: String,
     pub(crate) labels: String,
     pub(crate) annotations: String,
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = ResId { gvk: self.gvk.clone(), name: self.name.clone(), namespace: self.namespace.clone() };
+        write!(f, "{id}:a={}:l={}", self.annotations, self.labels)
+    }
 }
 
 /// One patch.
@@ -103,8 +108,23 @@ pub(crate) struct GeneratorArgs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Var {
     pub(crate) name: String,
+    /// Group, version and kind without what `apiVersion` adds, and the field path without its default: for messages.
+    pub(crate) written: (Gvk, String),
     pub(crate) object: ResId,
     pub(crate) field_path: String,
+}
+
+impl Var {
+    /// As messages show it where its defaults have not been filled in.
+    pub(crate) fn as_written(&self) -> String {
+        format!("{{{} {} {{{}}}}}", self.name, self.written.0, self.written.1)
+    }
+}
+
+impl fmt::Display for Var {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{} {} {{{}}}}}", self.name, self.object.gvk, self.field_path)
+    }
 }
 
 /// How a replacement cuts and joins values.
@@ -166,6 +186,8 @@ pub(crate) struct Kustomization {
     pub(crate) patches: Vec<Patch>,
     pub(crate) images: Vec<Image>,
     pub(crate) replacements: Vec<Replacement>,
+    /// `replacements` as written, for messages.
+    pub(crate) replacements_source: Vec<Node>,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) vars: Vec<Var>,
     pub(crate) sort_options: Option<SortOptions>,
@@ -173,6 +195,10 @@ pub(crate) struct Kustomization {
     pub(crate) config_maps: Vec<GeneratorArgs>,
     pub(crate) secrets: Vec<GeneratorArgs>,
     pub(crate) transformers: Vec<String>,
+    pub(crate) validators: Vec<String>,
+    pub(crate) crds: Vec<String>,
+    /// `openapi`: `version` or `path`.
+    pub(crate) openapi: BTreeMap<String, String>,
     pub(crate) generators: Vec<String>,
     pub(crate) build_metadata: Vec<String>,
     /// Names of deprecated fields in use, in the order of their warnings.
@@ -214,14 +240,13 @@ impl Kustomization {
         if let Some(metadata) = fields.take("metadata") {
             Fields::new(metadata, "ObjectMeta")?;
         }
-        let options = match fields.take("generatorOptions") {
-            Some(node) => decode_generator_options(node)?,
-            None => GeneratorOptions::default(),
-        };
+        let options = fields.nested("generatorOptions", decode_generator_options)?.unwrap_or_default();
         let mut resources = fields.strings("resources")?;
         resources.extend(bases.unwrap_or_default());
         let mut images = fields.list("images", decode_image)?;
         images.extend(image_tags.unwrap_or_default());
+        let written = fields.list("replacements", |node| Ok((decode_replacement(node)?, node.clone())))?;
+        let (replacements, replacements_source) = written.into_iter().unzip();
         let mut result = Self {
             kind: if kind.is_empty() { KUSTOMIZATION.to_owned() } else { kind },
             api_version,
@@ -237,14 +262,18 @@ impl Kustomization {
             patches_json6902: patches_json6902.unwrap_or_default(),
             patches: fields.list("patches", decode_patch)?,
             images,
-            replacements: fields.list("replacements", decode_replacement)?,
+            replacements,
+            replacements_source,
             replicas: fields.list("replicas", decode_replica)?,
             vars: vars.unwrap_or_default(),
-            sort_options: fields.take("sortOptions").map(decode_sort_options).transpose()?,
+            sort_options: fields.nested("sortOptions", decode_sort_options)?,
             configurations: fields.strings("configurations")?,
-            config_maps: fields.list("configMapGenerator", |node| decode_generator(node, &options))?,
-            secrets: fields.list("secretGenerator", |node| decode_generator(node, &options))?,
+            config_maps: fields.list("configMapGenerator", |node| decode_generator(node, "ConfigMapArgs", &options))?,
+            secrets: fields.list("secretGenerator", |node| decode_generator(node, "SecretArgs", &options))?,
             transformers: fields.strings("transformers")?,
+            validators: fields.strings("validators")?,
+            crds: fields.strings("crds")?,
+            openapi: fields.string_map("openapi")?.unwrap_or_default(),
             generators: fields.strings("generators")?,
             build_metadata: fields.strings("buildMetadata")?,
             deprecated,
@@ -321,7 +350,7 @@ pub(crate) fn decode_patch(node: &Node) -> Result<Patch, DecodeError> {
     let mut patch = Patch {
         path: fields.string("path")?,
         patch: fields.string("patch")?,
-        target: fields.take("target").map(decode_selector).transpose()?,
+        target: fields.nested("target", decode_selector)?,
         source: node.clone(),
         ..Patch::default()
     };
@@ -383,14 +412,16 @@ fn decode_generator_options(node: &Node) -> Result<GeneratorOptions, DecodeError
     Ok(options)
 }
 
-pub(crate) fn decode_generator(node: &Node, global: &GeneratorOptions) -> Result<GeneratorArgs, DecodeError> {
-    let mut fields = Fields::new(node, "GeneratorArgs")?;
+/// Arguments of a generator; `name` is what kustomize calls the structure.
+pub(crate) fn decode_generator(
+    node: &Node,
+    name: &'static str,
+    global: &GeneratorOptions,
+) -> Result<GeneratorArgs, DecodeError> {
+    let mut fields = Fields::new(node, name)?;
     let mut envs = fields.strings("envs")?;
     envs.extend(fields.optional_string("env")?.filter(|env| !env.is_empty()));
-    let mut options = match fields.take("options") {
-        Some(node) => decode_generator_options(node)?,
-        None => GeneratorOptions::default(),
-    };
+    let mut options = fields.nested("options", decode_generator_options)?.unwrap_or_default();
     for (local, global) in [(&mut options.labels, &global.labels), (&mut options.annotations, &global.annotations)] {
         for (key, value) in global {
             local.entry(key.clone()).or_insert_with(|| value.clone());
@@ -416,9 +447,11 @@ fn decode_var(node: &Node) -> Result<Var, DecodeError> {
     let mut fields = Fields::new(node, "Var")?;
     let name = fields.string("name")?;
     let mut object = ResId::default();
+    let mut written = (Gvk::default(), String::new());
     if let Some(node) = fields.take("objref") {
         let mut reference = Fields::new(node, "Target")?;
         object.gvk = decode_gvk(&mut reference)?;
+        written.0 = object.gvk.clone();
         let api_version = reference.string("apiVersion")?;
         if !api_version.is_empty() {
             let (group, version) = split_api_version(&api_version);
@@ -438,10 +471,11 @@ fn decode_var(node: &Node) -> Result<Var, DecodeError> {
         reference.finish()?;
     }
     fields.finish()?;
+    written.1.clone_from(&field_path);
     if field_path.is_empty() {
         "metadata.name".clone_into(&mut field_path);
     }
-    Ok(Var { name, object, field_path })
+    Ok(Var { name, written, object, field_path })
 }
 
 fn decode_field_options(node: Option<&Node>) -> Result<FieldOptions, DecodeError> {
@@ -460,7 +494,7 @@ fn decode_field_options(node: Option<&Node>) -> Result<FieldOptions, DecodeError
 
 /// A replacement, from a kustomization file or from a file that one names.
 pub(crate) fn decode_replacement(node: &Node) -> Result<Replacement, DecodeError> {
-    let mut fields = Fields::new(node, "Replacement")?;
+    let mut fields = Fields::new(node, "ReplacementField")?;
     let source = match fields.take("source") {
         None => None,
         Some(node) => {
@@ -481,7 +515,7 @@ pub(crate) fn decode_replacement(node: &Node) -> Result<Replacement, DecodeError
     let targets = fields.optional_list("targets", |node| {
         let mut target = Fields::new(node, "TargetSelector")?;
         let decoded = ReplacementTarget {
-            select: target.take("select").map(decode_selector).transpose()?,
+            select: target.nested("select", decode_selector)?,
             reject: target.list("reject", decode_selector)?,
             field_paths: target.strings("fieldPaths")?,
             options: decode_field_options(target.take("options"))?,
@@ -489,6 +523,8 @@ pub(crate) fn decode_replacement(node: &Node) -> Result<Replacement, DecodeError
         target.finish()?;
         Ok(decoded)
     })?;
+    // An empty list does not survive the way that the entry takes to the transformer.
+    let targets = targets.filter(|targets| !targets.is_empty());
     let replacement =
         Replacement { source, value: fields.optional_string("sourceValue")?, targets, path: fields.string("path")? };
     fields.finish()?;

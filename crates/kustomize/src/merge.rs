@@ -5,9 +5,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sluice_yaml::{Entry, Mapping, Node, Value};
+use sluice_yaml::{Entry, Mapping, Node, Scalar, Value};
 use thiserror::Error;
 
+use crate::custom_schema::CustomSchema;
 use crate::schema::{Type, type_of};
 
 const DIRECTIVE: &str = "$patch";
@@ -19,8 +20,8 @@ const LONG_LIST: usize = 512;
 pub(crate) enum MergeError {
     #[error("unknown patch strategy '{0}'")]
     UnknownStrategy(String),
-    #[error("wrong node kind: expected {expected} but got {found} (patch line {line})")]
-    WrongKind { expected: &'static str, found: &'static str, line: u32 },
+    #[error("wrong node kind: expected {expected} but got {found}: node contents:\n{contents}")]
+    WrongKind { expected: &'static str, found: &'static str, contents: String, line: u32 },
 }
 
 enum Directive {
@@ -29,32 +30,60 @@ enum Directive {
     Delete,
 }
 
-/// Merges a patch into a resource; `None` if nothing is left of it.
-pub(crate) fn strategic_merge(target: Node, patch: Node) -> Result<Option<Node>, MergeError> {
-    merge(target, patch, None)
+/// Merges a patch into a resource; `None` if nothing is left of it. `custom` is the user's own schema, if there is one.
+pub(crate) fn strategic_merge(
+    target: Node,
+    patch: Node,
+    custom: Option<&CustomSchema>,
+) -> Result<Option<Node>, MergeError> {
+    merge(target, patch, Kind { custom, known: None })
+}
+
+/// What is known of a node's type, and where to look up that of an object.
+#[derive(Clone, Copy)]
+struct Kind<'s> {
+    custom: Option<&'s CustomSchema>,
+    known: Option<Type<'s>>,
+}
+
+impl Kind<'_> {
+    fn field(self, name: &str) -> Self {
+        Self { known: self.known.map(|kind| kind.field(name)), ..self }
+    }
+
+    fn is_merged_list(self) -> bool {
+        self.known.is_some_and(|kind| kind.list().is_some())
+    }
 }
 
 /// The type of a node: what its parent says, or what it says itself if it is an object.
-fn typed(kind: Option<Type>, node: &Node) -> Option<Type> {
-    kind.or_else(|| {
+fn typed<'s>(kind: Kind<'s>, node: &Node) -> Kind<'s> {
+    let look_up = || {
         let text = |field| node.get(field).filter(|value| !value.is_null()).and_then(Node::text);
-        type_of(text("apiVersion")?, text("kind")?)
-    })
+        type_of(text("apiVersion")?, text("kind")?, kind.custom)
+    };
+    Kind { known: kind.known.or_else(look_up), ..kind }
 }
 
 /// Both sides are present; the patch may be null.
-fn merge(dest: Node, mut patch: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError> {
+fn merge(dest: Node, mut patch: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
     if dest.is_null() {
         return adopt(patch, kind);
     }
     if patch.is_null() {
         return Ok(None);
     }
-    let kind = typed(kind, &dest).or_else(|| typed(None, &patch));
-    let wrong =
-        MergeError::WrongKind { expected: dest.kind_name(), found: patch.kind_name(), line: patch.position.line };
+    let kind = typed(typed(kind, &dest), &patch);
+    if dest.kind_name() != patch.kind_name() {
+        let contents = sluice_yaml::write(&patch).unwrap_or_default();
+        let (expected, found, line) = (dest.kind_name(), patch.kind_name(), patch.position.line);
+        return Err(MergeError::WrongKind { expected, found, contents, line });
+    }
     match (dest.value, &mut patch.value) {
-        (Value::Scalar(_), Value::Scalar(_)) => Ok(Some(patch)),
+        (Value::Scalar(old), Value::Scalar(new)) => {
+            *new = std::mem::replace(new, Scalar::null()).in_place_of(&old);
+            Ok(Some(patch))
+        }
         (Value::Mapping(fields), Value::Mapping(changes)) => match take_directive(changes)? {
             Directive::Delete => Ok(None),
             Directive::Replace => adopt(patch, kind),
@@ -65,7 +94,9 @@ fn merge(dest: Node, mut patch: Node, kind: Option<Type>) -> Result<Option<Node>
             }
         },
         (Value::Sequence(items), Value::Sequence(changes)) => {
-            let Some(Type::Keyed(..) | Type::Set) = kind else { return Ok(Some(patch)) };
+            if !kind.is_merged_list() {
+                return Ok(Some(patch));
+            }
             match take_list_directive(changes)? {
                 Directive::Delete => Ok(None),
                 Directive::Replace => adopt(patch, kind),
@@ -75,16 +106,17 @@ fn merge(dest: Node, mut patch: Node, kind: Option<Type>) -> Result<Option<Node>
                 }
             }
         }
-        _ => Err(wrong),
+        // Kinds are equal by now.
+        _ => Ok(Some(patch)),
     }
 }
 
-fn merge_fields(fields: Mapping, changes: Mapping, kind: Option<Type>) -> Result<Mapping, MergeError> {
+fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Mapping, MergeError> {
     let mut changes: HashMap<String, Entry> =
         changes.into_entries().into_iter().map(|entry| (entry.key.text.clone(), entry)).collect();
     let mut merged = Vec::with_capacity(fields.len() + changes.len());
     for Entry { key, value } in fields.into_entries() {
-        let below = kind.map(|kind| kind.field(&key.text));
+        let below = kind.field(&key.text);
         let value = match changes.remove(&key.text) {
             Some(change) => merge(value, change.value, below)?,
             None => untouched(value, below)?,
@@ -95,7 +127,7 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Option<Type>) -> Result
     let mut added: Vec<Entry> = changes.into_values().collect();
     added.sort_unstable_by(|left, right| left.key.text.cmp(&right.key.text));
     for Entry { key, value } in added {
-        let below = kind.map(|kind| kind.field(&key.text));
+        let below = kind.field(&key.text);
         merged.extend(adopt(value, below)?.map(|value| Entry { key, value }));
     }
     Ok(Mapping::from_distinct(merged))
@@ -103,7 +135,7 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Option<Type>) -> Result
 
 /// A part of the resource that the patch does not mention. The walk still visits it: a field without any value is dropped
 /// (one that spells its null out stays), and repeated elements of keyed lists are joined.
-fn untouched(node: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError> {
+fn untouched(node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
     if node.is_null() {
         return Ok(node.text().is_some_and(|text| !text.is_empty()).then_some(node));
     }
@@ -111,16 +143,14 @@ fn untouched(node: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError>
     let position = node.position;
     let value = match node.value {
         Value::Mapping(fields) => Value::Mapping(merge_fields(fields, Mapping::default(), kind)?),
-        Value::Sequence(items) if matches!(kind, Some(Type::Keyed(..) | Type::Set)) => {
-            Value::Sequence(merge_lists(items, Vec::new(), kind)?)
-        }
+        Value::Sequence(items) if kind.is_merged_list() => Value::Sequence(merge_lists(items, Vec::new(), kind)?),
         value => value,
     };
     Ok(Some(Node { value, position }))
 }
 
 /// A part of the patch that the resource lacks: nulls and deletions vanish, directives are obeyed or removed.
-fn adopt(mut node: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError> {
+fn adopt(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
     if node.is_null() {
         return Ok(None);
     }
@@ -128,24 +158,41 @@ fn adopt(mut node: Node, kind: Option<Type>) -> Result<Option<Node>, MergeError>
     match &mut node.value {
         Value::Scalar(_) => {}
         Value::Mapping(fields) => {
-            if matches!(take_directive(fields)?, Directive::Delete) {
+            // An unknown word is an error only where there is something to merge with.
+            if matches!(take_directive(fields), Ok(Directive::Delete)) {
                 return Ok(None);
             }
             *fields = merge_fields(Mapping::default(), std::mem::take(fields), kind)?;
         }
         Value::Sequence(items) => {
-            if matches!(kind, Some(Type::Keyed(..) | Type::Set)) {
-                if matches!(take_list_directive(items)?, Directive::Delete) {
-                    return Ok(None);
-                }
-                // The walker merges a new list with itself, which shows where elements lack one of several keys.
-                let several = matches!(kind, Some(Type::Keyed(keys, _)) if keys.len() > 1);
-                let dest = if several { items.clone() } else { Vec::new() };
-                *items = merge_lists(dest, std::mem::take(items), kind)?;
+            if kind.is_merged_list() {
+                *items = adopt_list(std::mem::take(items), kind)?;
             }
         }
     }
     Ok(Some(node))
+}
+
+/// A list that only the patch has. The walker merges it with itself, which shows where elements lack a key or share one.
+fn adopt_list(items: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> {
+    let Some((keys, element)) = kind.known.and_then(Type::list).filter(|(keys, _)| !keys.is_empty()) else {
+        return merge_lists(Vec::new(), items, kind);
+    };
+    let mut seen = HashSet::new();
+    let plain = items.iter().all(|item| key_text(item, keys[0]).is_some_and(|text| seen.insert(text)));
+    if items.len() > LONG_LIST || (keys.len() == 1 && plain) {
+        return merge_lists(Vec::new(), items, kind);
+    }
+    let element = Kind { known: Some(element), ..kind };
+    crate::multikey::merge_walked(items, None, &keys, &|existing, change| walk_element(existing, change, element))
+}
+
+fn walk_element(existing: Option<Node>, change: Option<Node>, element: Kind<'_>) -> Result<Option<Node>, MergeError> {
+    match (existing, change) {
+        (existing, Some(change)) => merge_element(existing, change, element),
+        (Some(existing), None) => untouched(existing, element),
+        (None, None) => Ok(None),
+    }
 }
 
 fn take_directive(fields: &mut Mapping) -> Result<Directive, MergeError> {
@@ -174,18 +221,24 @@ fn parse_directive(word: &Node) -> Result<Directive, MergeError> {
     }
 }
 
-fn merge_lists(dest: Vec<Node>, patch: Vec<Node>, kind: Option<Type>) -> Result<Vec<Node>, MergeError> {
-    match kind {
-        Some(Type::Keyed([key], element)) => merge_keyed(dest, patch, key, *element),
-        Some(Type::Keyed(keys, element)) => merge_multi_keyed(dest, patch, keys, *element),
-        _ => Ok(merge_set(dest, patch)),
+fn merge_lists(dest: Vec<Node>, patch: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> {
+    let Some((keys, element)) = kind.known.and_then(Type::list) else { return Ok(merge_set(dest, patch)) };
+    let element = Kind { known: Some(element), ..kind };
+    match keys.as_slice() {
+        [] => Ok(merge_set(dest, patch)),
+        [key] if dest.iter().chain(&patch).all(|item| key_text(item, key).is_some()) => {
+            merge_keyed(dest, patch, key, element)
+        }
+        keys => merge_walking(dest, patch, keys, element),
     }
 }
 
-/// Scalars: those of the patch first, each once.
+/// Scalars: those of the patch first, each once. What is empty is no element.
 fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Vec<Node> {
     let mut seen = HashSet::new();
-    patch.into_iter().chain(dest).filter(|item| item.text().is_none_or(|text| seen.insert(text.to_owned()))).collect()
+    let filled = |item: &Node| !item.is_null() && !item.as_mapping().is_some_and(Mapping::is_empty);
+    let items = patch.into_iter().chain(dest).filter(filled);
+    items.filter(|item| item.text().is_none_or(|text| seen.insert(text.to_owned()))).collect()
 }
 
 pub(crate) fn key_text(item: &Node, key: &str) -> Option<String> {
@@ -197,7 +250,7 @@ pub(crate) fn key_text(item: &Node, key: &str) -> Option<String> {
 }
 
 /// One key: elements that the patch names come first and in its order, the rest of the resource's follow.
-fn merge_keyed(dest: Vec<Node>, patch: Vec<Node>, key: &str, element: Type) -> Result<Vec<Node>, MergeError> {
+fn merge_keyed(dest: Vec<Node>, patch: Vec<Node>, key: &str, element: Kind<'_>) -> Result<Vec<Node>, MergeError> {
     let mut changes: Vec<(Option<String>, Node)> = patch.into_iter().map(|item| (key_text(&item, key), item)).collect();
     // The first change of a name counts, as does the first element.
     let mut seen = HashSet::new();
@@ -232,38 +285,37 @@ fn merge_keyed(dest: Vec<Node>, patch: Vec<Node>, key: &str, element: Type) -> R
         });
     }
     for item in rest {
-        merged.extend(untouched(item, Some(element))?);
+        merged.extend(untouched(item, element)?);
     }
     merged.retain(|item| !item.as_mapping().is_some_and(Mapping::is_empty));
     Ok(merged)
 }
 
-fn merge_element(existing: Option<Node>, mut change: Node, element: Type) -> Result<Option<Node>, MergeError> {
-    let Some(existing) = existing else { return adopt(change, Some(element)) };
+fn merge_element(existing: Option<Node>, mut change: Node, element: Kind<'_>) -> Result<Option<Node>, MergeError> {
+    let Some(existing) = existing else { return adopt(change, element) };
     // `$patch: replace` on an element does nothing: the walker computes the replacement and then puts the old element back.
     if let Some(fields) = change.as_mapping_mut()
         && fields.get(DIRECTIVE).and_then(Node::text) == Some("replace")
     {
-        return untouched(existing, Some(element));
+        return untouched(existing, element);
     }
-    merge(existing, change, Some(element))
+    merge(existing, change, element)
 }
 
-/// Several keys (ports). The walker's steps for elements that lack a key are quadratic, so that long lists take a shorter way,
+/// Several keys (ports), or elements that lack the only one. The walker's steps for elements that lack a key are quadratic, so that long lists take a shorter way,
 /// which differs only for elements without all keys.
-fn merge_multi_keyed(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Type) -> Result<Vec<Node>, MergeError> {
+fn merge_walking(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Kind<'_>) -> Result<Vec<Node>, MergeError> {
     if dest.len() + patch.len() > LONG_LIST {
-        return merge_long(dest, patch, keys, element);
+        return match keys {
+            [key] => merge_keyed(dest, patch, key, element),
+            _ => merge_long(dest, patch, keys, element),
+        };
     }
-    crate::multikey::merge_walked(dest, &patch, keys, &|existing, change| match (existing, change) {
-        (existing, Some(change)) => merge_element(existing, change, element),
-        (Some(existing), None) => untouched(existing, Some(element)),
-        (None, None) => Ok(None),
-    })
+    crate::multikey::merge_walked(dest, Some(&patch), keys, &|existing, change| walk_element(existing, change, element))
 }
 
 /// New elements first, then the resource's in their order. A key that one side lacks matches any value.
-fn merge_long(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Type) -> Result<Vec<Node>, MergeError> {
+fn merge_long(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Kind<'_>) -> Result<Vec<Node>, MergeError> {
     let values = |item: &Node| -> Vec<Option<String>> { keys.iter().map(|key| key_text(item, key)).collect() };
     let mut by_first: HashMap<Option<String>, Vec<usize>> = HashMap::new();
     let mut slots: Vec<Option<Node>> = Vec::with_capacity(dest.len());
@@ -291,13 +343,13 @@ fn merge_long(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Type) -
                 let existing = slots[slot].take();
                 slots[slot] = merge_element(existing, change, element)?;
             }
-            None => added.extend(adopt(change, Some(element))?),
+            None => added.extend(adopt(change, element)?),
         }
     }
     for (slot, item) in slots.into_iter().enumerate() {
         match item {
             Some(item) if touched.contains(&slot) => added.push(item),
-            Some(item) => added.extend(untouched(item, Some(element))?),
+            Some(item) => added.extend(untouched(item, element)?),
             None => {}
         }
     }

@@ -11,21 +11,25 @@ pub(crate) type MergeOne<'m> = &'m dyn Fn(Option<Node>, Option<Node>) -> Result<
 /// The values of all keys in one element; blank for a key that it lacks.
 type Values = Vec<String>;
 
-/// The merged list: new elements in front, then those of the resource.
+/// The merged list: new elements in front, then those of the resource. Without a patch the list is merged with itself, and what a step
+/// takes out of one is gone from the other.
 pub(crate) fn merge_walked(
     mut dest: Vec<Node>,
-    patch: &[Node],
+    patch: Option<&[Node]>,
     keys: &[&str],
     merge_one: MergeOne<'_>,
 ) -> Result<Vec<Node>, MergeError> {
-    let list = joined(distinct_values(patch.iter().chain(&dest), keys));
+    let list = joined(distinct_values(patch.unwrap_or_default().iter().chain(&dest), keys));
     let used = used_keys(&list, keys);
     let valid: Vec<&str> = used.iter().map(|&index| keys[index]).collect();
     let mut items: Vec<Node> = Vec::new();
     for values in &list {
         let values: Values = used.iter().map(|&index| values[index].clone()).collect();
         let at = find(&dest, &valid, &values);
-        let change = find(patch, &valid, &values).map(|index| patch[index].clone());
+        let change = {
+            let patch = patch.unwrap_or(&dest);
+            find(patch, &valid, &values).map(|index| patch[index].clone())
+        };
         let merged = merge_one(at.map(|index| dest[index].clone()), change)?;
         let Some(mut merged) = merged.filter(|node| !is_empty(node)) else {
             set_element(&mut dest, (&valid, &values), None);

@@ -4,6 +4,7 @@
 //! number of fields looked at, not resources times rows times candidates. It renames nothing itself.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use sluice_yaml::{Node, Value};
 use thiserror::Error;
@@ -227,7 +228,16 @@ impl<'r> Candidates<'r> {
             return Ok(Some(first));
         }
         let ids: Vec<String> = found.iter().map(|candidate| candidate.id.to_string()).collect();
-        Err(format!("found multiple possible referrals: {}", ids.join(", ")))
+        let text = |resource: &Resource| sluice_yaml::write(&resource.annotated()).unwrap_or_default();
+        let mut problem = format!("found multiple possible referrals: {}\n\n", ids.join(", "));
+        problem.push_str("**** Too many possible referral targets to referrer:\n");
+        problem.push_str(&text(referrer.resource));
+        for (index, candidate) in found.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = write!(problem, "\n--- possible referral {index}:\n{}", text(candidate));
+        }
+        problem.push('\n');
+        Err(problem)
     }
 
     /// The namespace in a map narrows the choice: by original namespaces if any resource in sight had it, else by present ones.

@@ -2,6 +2,8 @@
 
 use sluice_yaml::Limits;
 
+use crate::remote::Remote;
+
 /// Whether files outside of a kustomization's directory may be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LoadRestrictor {
@@ -22,15 +24,6 @@ pub enum Reorder {
     Legacy,
 }
 
-/// What happens to paths that name another host.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Remote {
-    /// They are an error.
-    #[default]
-    Refuse,
-}
-
 /// Bounds of one build. A base may be used many times over, so that small files can ask for very much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BuildLimits {
@@ -44,12 +37,25 @@ pub struct BuildLimits {
     pub resources: usize,
     /// Bytes of all files read, counting each reading.
     pub bytes: usize,
+    /// Bytes that patches, labels, annotations and replacements copy into resources, about.
+    pub copied: usize,
+    /// Files and repositories fetched from other hosts, if that is allowed at all.
+    pub remotes: usize,
 }
 
 impl Default for BuildLimits {
-    /// Ten thousand kustomizations, 100 deep, a hundred thousand resources, 512 MiB read.
+    /// Ten thousand kustomizations, 100 deep, a hundred thousand resources, 512 MiB read, 512 MiB copied, a hundred
+    /// things fetched.
     fn default() -> Self {
-        Self { yaml: Limits::DEFAULT, kustomizations: 10_000, depth: 100, resources: 100_000, bytes: 512 << 20 }
+        Self {
+            yaml: Limits::DEFAULT,
+            kustomizations: 10_000,
+            depth: 100,
+            resources: 100_000,
+            bytes: 512 << 20,
+            copied: 512 << 20,
+            remotes: 100,
+        }
     }
 }
 
@@ -66,6 +72,8 @@ pub struct Options {
     pub root_label: String,
     /// The version that `buildMetadata: [managedByLabel]` states.
     pub version: String,
+    /// Set that label even if the kustomization does not ask for it.
+    pub managed_by: bool,
     /// Bounds.
     pub limits: BuildLimits,
 }
@@ -79,6 +87,7 @@ impl Default for Options {
             root_label: String::new(),
             // What a program prints that was not built from a release of kustomize.
             version: "(devel)".to_owned(),
+            managed_by: false,
             limits: BuildLimits::default(),
         }
     }

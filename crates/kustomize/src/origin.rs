@@ -2,6 +2,8 @@
 
 use sluice_yaml::{Mapping, Node, write};
 
+use crate::remote::RepoSpec;
+
 /// Annotation with the origin.
 pub(crate) const ORIGIN: &str = "config.kubernetes.io/origin";
 /// Annotation with the list of transformers.
@@ -12,6 +14,10 @@ pub(crate) const TRANSFORMATIONS: &str = "alpha.config.kubernetes.io/transformat
 pub(crate) struct Origin {
     /// File or directory, relative to the top directory.
     pub(crate) path: String,
+    /// The repository that it is in, if not where the top directory is.
+    pub(crate) repo: String,
+    /// The reference in that repository.
+    pub(crate) reference: String,
     /// File that configures the generator or transformer.
     pub(crate) configured_in: String,
     /// Its apiVersion, kind, name and namespace.
@@ -21,12 +27,19 @@ pub(crate) struct Origin {
 impl Origin {
     /// The origin of what `path` names from here.
     pub(crate) fn join(&self, path: &str) -> Self {
-        Self { path: join_lexically(&self.path, path), ..Self::default() }
+        if let Ok(spec) = RepoSpec::parse(path) {
+            let (repo, reference) = (spec.url, spec.reference);
+            return Self { path: spec.path.as_str().to_owned(), repo, reference, ..Self::default() };
+        }
+        let (repo, reference) = (self.repo.clone(), self.reference.clone());
+        Self { path: join_lexically(&self.path, path), repo, reference, ..Self::default() }
     }
 
     /// A built-in plugin that a kustomization file in this place configures.
     pub(crate) fn builtin(&self, file: &str, kind: &str) -> Self {
         Self {
+            repo: self.repo.clone(),
+            reference: self.reference.clone(),
             configured_in: join_lexically(&self.path, file),
             configured_by: Some(["builtin".to_owned(), kind.to_owned(), String::new(), String::new()]),
             ..Self::default()
@@ -37,6 +50,12 @@ impl Origin {
         let mut fields = Vec::new();
         if !self.path.is_empty() {
             fields.push(("path: ", scalar(&self.path)));
+        }
+        if !self.repo.is_empty() {
+            fields.push(("repo: ", scalar(&self.repo)));
+        }
+        if !self.reference.is_empty() {
+            fields.push(("ref: ", scalar(&self.reference)));
         }
         if !self.configured_in.is_empty() {
             fields.push(("configuredIn: ", scalar(&self.configured_in)));

@@ -75,6 +75,25 @@ impl RelPath {
         Ok(Self(joined))
     }
 
+    /// This path in the mount of a fetched repository. The mount's name has a NUL, so that no text of a manifest and no file system
+    /// can name it.
+    pub(crate) fn mounted(&self, mount: usize) -> Self {
+        let slash = if self.0.is_empty() { "" } else { "/" };
+        Self(format!("\0{mount}{slash}{}", self.0))
+    }
+
+    /// This path in the same mount as another.
+    pub(crate) fn mounted_as(&self, other: &Self) -> Self {
+        other.split_mount().map_or_else(|| self.clone(), |(mount, _)| self.mounted(mount))
+    }
+
+    /// The mount and the path within; `None` for a path that is in none.
+    pub(crate) fn split_mount(&self) -> Option<(usize, Self)> {
+        let rest = self.0.strip_prefix('\0')?;
+        let (mount, within) = rest.split_once('/').unwrap_or((rest, ""));
+        Some((mount.parse().ok()?, Self(within.to_owned())))
+    }
+
     /// The directory that holds it; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         if self.0.is_empty() {
@@ -122,6 +141,19 @@ mod tests {
         ] {
             assert_eq!(base.join(path), Err(error));
         }
+    }
+
+    #[test]
+    fn a_mount_is_apart_from_every_path_that_can_be_written() {
+        let path = |text| RelPath::new(text).unwrap();
+        for within in ["", "a/b"] {
+            let mounted = path(within).mounted(12);
+            assert_eq!(mounted.split_mount(), Some((12, path(within))));
+            assert_eq!(path("c").mounted_as(&mounted), path("c").mounted(12));
+            assert!(!mounted.is_within(&path("a")) && !mounted.is_within(&path("").mounted(1)));
+        }
+        assert_eq!(path("a").mounted(0).join("../..").unwrap().split_mount(), None);
+        assert_eq!(path("a").mounted_as(&path("b")), path("a"));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! All changes of a resource go through [`ResMap::edit`], which keeps the index true, so that every look-up is one hash and no
 //! transformer scans the list for an id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use thiserror::Error;
 
+use crate::growth::Growth;
 use crate::id::{IdKey, ResId};
 use crate::resource::Resource;
 
@@ -18,6 +20,12 @@ pub(crate) struct ResMap {
     any: HashMap<IdKey, Vec<usize>>,
     /// Number of resources that have an id now.
     current: HashMap<IdKey, usize>,
+    /// Positions of the resources that have or had a name.
+    names: HashMap<String, BTreeSet<usize>>,
+    /// Whether a resource may have been emptied since the empty ones were dropped.
+    emptied: bool,
+    /// What may still be copied into the resources; one for all layers of a build.
+    growth: Rc<Growth>,
 }
 
 /// Why a look-up or an addition failed.
@@ -32,6 +40,14 @@ pub(crate) enum IdError {
 }
 
 impl ResMap {
+    pub(crate) fn set_growth(&mut self, growth: &Rc<Growth>) {
+        self.growth = Rc::clone(growth);
+    }
+
+    pub(crate) fn growth(&self) -> Rc<Growth> {
+        Rc::clone(&self.growth)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
@@ -63,6 +79,14 @@ impl ResMap {
         self.any.get(&id.key()).map_or(&[], Vec::as_slice)
     }
 
+    /// Positions of the resources that have or had a name, in order; of all if there is no name.
+    pub(crate) fn named(&self, name: Option<&str>) -> Vec<usize> {
+        match name {
+            Some(name) => self.names.get(name).map(|positions| positions.iter().copied().collect()).unwrap_or_default(),
+            None => (0..self.list.len()).collect(),
+        }
+    }
+
     /// The one resource that has or had this id.
     pub(crate) fn find_one(&self, id: &ResId) -> Result<usize, IdError> {
         match self.find(id) {
@@ -87,6 +111,7 @@ impl ResMap {
         }
         let result = change(resource);
         resource.refresh();
+        self.emptied |= resource.is_empty();
         if resource.id != old_id || resource.past.len() != old_past {
             let keys = old_keys.unwrap_or_default();
             self.leave(&keys, &old_id.key(), index);
@@ -116,6 +141,13 @@ impl ResMap {
         self.edit(index, |old| *old = resource);
     }
 
+    /// Drops the resources that a patch emptied. Costs nothing if there are none, since it runs after every transformer.
+    pub(crate) fn drop_empty(&mut self) {
+        if std::mem::take(&mut self.emptied) {
+            self.retain(|_| true);
+        }
+    }
+
     /// Drops the resources that a patch emptied and those for which `keep` is false.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Resource) -> bool) {
         if self.list.iter().all(|resource| !resource.is_empty() && keep(resource)) {
@@ -138,6 +170,7 @@ impl ResMap {
     fn rebuild(&mut self) {
         self.any.clear();
         self.current.clear();
+        self.names.clear();
         let list = std::mem::take(&mut self.list);
         for (index, resource) in list.iter().enumerate() {
             self.enter(resource, index);
@@ -148,6 +181,11 @@ impl ResMap {
     fn enter(&mut self, resource: &Resource, index: usize) {
         *self.current.entry(resource.id.key()).or_default() += 1;
         for key in resource.keys() {
+            if let Some(positions) = self.names.get_mut(&key.name) {
+                positions.insert(index);
+            } else {
+                self.names.insert(key.name.clone(), BTreeSet::from([index]));
+            }
             let positions = self.any.entry(key).or_default();
             let at = positions.partition_point(|&position| position < index);
             positions.insert(at, index);
@@ -162,6 +200,12 @@ impl ResMap {
             }
         }
         for key in keys {
+            if let Some(positions) = self.names.get_mut(&key.name) {
+                positions.remove(&index);
+                if positions.is_empty() {
+                    self.names.remove(&key.name);
+                }
+            }
             if let Some(positions) = self.any.get_mut(key) {
                 positions.retain(|&position| position != index);
                 if positions.is_empty() {

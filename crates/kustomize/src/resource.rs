@@ -61,6 +61,8 @@ pub struct Resource {
     pub(crate) var_names: Vec<String>,
     pub(crate) origin: Option<Origin>,
     pub(crate) transformations: Vec<Origin>,
+    /// Values that several fields share, by their number less one.
+    pub(crate) shared: Vec<String>,
 }
 
 impl Resource {
@@ -123,6 +125,62 @@ impl Resource {
         keys
     }
 
+    /// Numbers for values that may go into several fields; gives the first.
+    pub(crate) fn share<'v>(&mut self, values: impl Iterator<Item = &'v String>) -> u32 {
+        let first = u32::try_from(self.shared.len() + 1).unwrap_or(u32::MAX);
+        self.shared.extend(values.cloned());
+        first
+    }
+
+    /// Carries what was written to one of the fields that share a value to the others.
+    pub(crate) fn settle_shared(&mut self) {
+        if self.shared.is_empty() {
+            return;
+        }
+        let place = |number: u32| (number as usize).checked_sub(1);
+        let (shared, mut changed) = (&mut self.shared, std::collections::BTreeMap::new());
+        self.node.each_scalar(&mut |scalar| {
+            if let Some(text) = place(scalar.shared).and_then(|place| shared.get_mut(place))
+                && *text != scalar.text
+            {
+                changed.insert(scalar.shared, scalar.clone());
+            }
+        });
+        if changed.is_empty() {
+            return;
+        }
+        self.node.each_scalar(&mut |scalar| {
+            if let Some(new) = changed.get(&scalar.shared) {
+                scalar.clone_from(new);
+            }
+        });
+        for (number, scalar) in changed {
+            if let Some(text) = place(number).and_then(|place| self.shared.get_mut(place)) {
+                *text = scalar.text;
+            }
+        }
+    }
+
+    /// Whether kustomize would keep annotations of its own on the resource.
+    pub(crate) fn has_history(&self) -> bool {
+        !self.past.is_empty()
+            || !self.prefixes.is_empty()
+            || !self.suffixes.is_empty()
+            || self.needs_hash
+            || self.origin.is_some()
+    }
+
+    /// Forgets all that kustomize keeps in annotations of its own, because a patch took the annotations away.
+    pub(crate) fn forget_history(&mut self) {
+        self.past.clear();
+        self.prefixes.clear();
+        self.suffixes.clear();
+        self.behavior = Behavior::default();
+        self.needs_hash = false;
+        self.origin = None;
+        self.transformations.clear();
+    }
+
     /// Remembers the present id before it changes.
     pub(crate) fn store_past_id(&mut self) {
         self.past.push(PastId {
@@ -163,8 +221,42 @@ impl Resource {
             }
             return;
         }
-        let map: Mapping = pairs.into_iter().map(|(key, value)| (key, Node::string(value))).collect();
+        // Made anew, keys lose their quotes; one that reads as a number is then refused at the end.
+        let mut map = Mapping::default();
+        for (key, value) in pairs {
+            map.insert_plain(&key, Node::string(value));
+        }
         metadata_mut(&mut self.node).insert(field, map.into());
+    }
+
+    /// The object as messages may show it: the values of a Secret end up in conditions, events and logs otherwise.
+    pub(crate) fn masked(&self) -> Node {
+        let mut node = self.node.clone();
+        if self.id.gvk.kind == "Secret" {
+            for field in ["data", "stringData"] {
+                let Some(values) = node.get_mut(field).and_then(Node::as_mapping_mut) else { continue };
+                values.values_mut().for_each(|value| *value = Node::string("***"));
+            }
+        }
+        node
+    }
+
+    /// The object with its history as annotations, which is how kustomize keeps it and how some of its messages show it.
+    pub(crate) fn annotated(&self) -> Node {
+        let mut copy = Self { node: self.masked(), ..Self::default() };
+        let mut pairs = self.string_map("annotations");
+        let mut add = |name: &str, values: Vec<&str>| {
+            if !values.is_empty() {
+                pairs.push((format!("internal.config.kubernetes.io/{name}"), values.join(",")));
+            }
+        };
+        add("prefixes", self.prefixes.iter().map(String::as_str).collect());
+        add("suffixes", self.suffixes.iter().map(String::as_str).collect());
+        add("previousKinds", self.past.iter().map(|past| past.kind.as_str()).collect());
+        add("previousNames", self.past.iter().map(|past| past.name.as_str()).collect());
+        add("previousNamespaces", self.past.iter().map(|past| past.namespace.as_str()).collect());
+        copy.set_string_map("annotations", pairs);
+        copy.node
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -2,25 +2,48 @@
 //!
 //! Only fields on the way to such a list are described; everything else has no schema and is replaced whole.
 
+use crate::custom_schema::{CustomSchema, TypeId};
 use crate::id::split_api_version;
+
+/// The version of the built-in schema, by the name that `openapi.version` gives it.
+pub(crate) const BUILT_IN_VERSION: &str = "v1.21.2";
 
 /// A type of the API, as far as merging needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Type {
+pub(crate) enum Type<'s> {
     /// A list whose elements are told apart by these keys.
-    Keyed(&'static [&'static str], &'static Type),
+    Keyed(&'static [&'static str], &'static Type<'static>),
     /// A set of scalars.
     Set,
     /// A structure with the fields that matter.
-    Struct(&'static [(&'static str, Type)]),
+    Struct(&'static [(&'static str, Type<'static>)]),
     /// Known to have no merging below.
     Plain,
+    /// A type of the user's own schema.
+    Custom(&'s CustomSchema, TypeId),
 }
 
-impl Type {
+/// A list that is merged: its keys (none for a set of scalars) and the type of its elements.
+pub(crate) type MergedList<'s> = (Vec<&'s str>, Type<'s>);
+
+impl<'s> Type<'s> {
+    /// How a list is merged; `None` if it is replaced or no list.
+    pub(crate) fn list(self) -> Option<MergedList<'s>> {
+        match self {
+            Self::Keyed(keys, element) => Some((keys.to_vec(), *element)),
+            Self::Set => Some((Vec::new(), Type::Plain)),
+            Self::Custom(schema, id) => schema.list(id).map(|(keys, element)| {
+                let element = element.map_or(Type::Plain, |id| Type::Custom(schema, id));
+                (keys.iter().map(String::as_str).collect(), element)
+            }),
+            Self::Struct(_) | Self::Plain => None,
+        }
+    }
+
     /// The type of a field of a structure.
     pub(crate) fn field(self, name: &str) -> Self {
         match self {
+            Self::Custom(schema, id) => schema.field(id, name).map_or(Type::Plain, |id| Type::Custom(schema, id)),
             Self::Struct(fields) => {
                 fields.iter().find(|(field, _)| *field == name).map_or(Self::Plain, |(_, kind)| *kind)
             }
@@ -89,8 +112,19 @@ const CSI_NODE: Type =
 const WITH_CONDITIONS: Type = Type::Struct(&[("metadata", META), ("status", CONDITIONS)]);
 const OTHER: Type = Type::Struct(&[("metadata", META)]);
 
+/// The type of an object: by the user's own schema if there is one, which hides the built-in one as a whole.
+pub(crate) fn type_of<'s>(api_version: &str, kind: &str, custom: Option<&'s CustomSchema>) -> Option<Type<'s>> {
+    match custom {
+        Some(schema) => {
+            let (group, version) = split_api_version(api_version);
+            schema.object(group, version, kind).map(|id| Type::Custom(schema, id))
+        }
+        None => built_in(api_version, kind),
+    }
+}
+
 /// The type of an object of the built-in API; `None` for kinds that it lacks.
-pub(crate) fn type_of(api_version: &str, kind: &str) -> Option<Type> {
+fn built_in(api_version: &str, kind: &str) -> Option<Type<'static>> {
     let (group, version) = split_api_version(api_version);
     let v1 = version == "v1";
     let v1_or_beta = matches!(version, "v1" | "v1beta1");

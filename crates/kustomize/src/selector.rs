@@ -3,6 +3,7 @@
 use regex::Regex;
 use thiserror::Error;
 
+use crate::go_regex::complaint;
 use crate::id::Gvk;
 use crate::kustomization::Selector;
 use crate::resource::Resource;
@@ -13,8 +14,8 @@ const REGEX_BYTES: usize = 1 << 20;
 /// Why a selector is not one.
 #[derive(Debug, Error)]
 pub(crate) enum SelectorError {
-    #[error("error parsing regexp `{pattern}`")]
-    Pattern { pattern: String, source: regex::Error },
+    #[error("{}", complaint(pattern))]
+    Pattern { pattern: String },
     #[error("unable to parse requirement: {text}")]
     Requirement { text: String },
 }
@@ -24,7 +25,7 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex, SelectorError> {
     regex::RegexBuilder::new(pattern)
         .size_limit(REGEX_BYTES)
         .build()
-        .map_err(|source| SelectorError::Pattern { pattern: pattern.to_owned(), source })
+        .map_err(|_| SelectorError::Pattern { pattern: pattern.to_owned() })
 }
 
 /// A selector ready for use.
@@ -34,6 +35,8 @@ pub(crate) struct Matcher {
     version: Option<Regex>,
     kind: Option<Regex>,
     name: Option<Regex>,
+    /// The name, if the pattern is one that only matches itself: then an index finds what it selects.
+    plain_name: Option<String>,
     namespace: Option<Regex>,
     labels: Vec<Requirement>,
     annotations: Vec<Requirement>,
@@ -53,6 +56,7 @@ impl Matcher {
             version: anchored(&gvk.version)?,
             kind: anchored(&gvk.kind)?,
             name: anchored(name)?,
+            plain_name: Some(name.clone()).filter(|name| is_plain(name)),
             namespace: anchored(namespace)?,
             labels: parse_requirements(labels)?,
             annotations: parse_requirements(annotations)?,
@@ -82,6 +86,11 @@ impl Matcher {
         holds(&self.labels, "labels") && holds(&self.annotations, "annotations")
     }
 
+    /// The only name that it can match, if there is but one.
+    pub(crate) fn plain_name(&self) -> Option<&str> {
+        self.plain_name.as_deref()
+    }
+
     /// Whether it asks for labels or annotations.
     pub(crate) fn by_metadata(&self) -> bool {
         !self.labels.is_empty() || !self.annotations.is_empty()
@@ -96,6 +105,11 @@ impl Matcher {
             && self.gvk(&resource.id.gvk)
             && self.metadata(resource)
     }
+}
+
+/// Whether a pattern is a text that only matches itself.
+fn is_plain(pattern: &str) -> bool {
+    !pattern.is_empty() && pattern.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 fn matches(pattern: Option<&Regex>, text: &str) -> bool {

@@ -14,9 +14,13 @@ pub(crate) use namespace::{SetNamespace, SubjectMode};
 pub(crate) use patches::{PatchConfigError, PatchStep, parse_strategic};
 pub(crate) use replacements::Replacements;
 
+use std::rc::Rc;
+
 use thiserror::Error;
 
+use crate::custom_schema::CustomSchema;
 use crate::fieldspec::FieldError;
+use crate::growth::TooMuchGrowth;
 use crate::json_patch::JsonPatchError;
 use crate::merge::MergeError;
 use crate::resmap::{IdError, ResMap};
@@ -26,6 +30,9 @@ use crate::selector::SelectorError;
 pub(crate) trait Transform {
     /// Changes the resources.
     fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError>;
+
+    /// Takes the user's own schema, which is known only once all layers below have been visited.
+    fn use_schema(&mut self, _schema: &Rc<CustomSchema>) {}
 }
 
 /// Why a transformer failed.
@@ -37,19 +44,25 @@ pub(crate) enum TransformError {
     Selector(#[from] SelectorError),
     #[error(transparent)]
     Id(#[from] IdError),
-    #[error("no resource matches strategic merge patch \"{id}\"")]
+    #[error(transparent)]
+    Growth(#[from] TooMuchGrowth),
+    #[error("no resource matches strategic merge patch {}", crate::error::go_quote(id))]
     NoTarget { id: String, source: IdError },
-    #[error("{id}")]
-    Merge { id: String, source: MergeError },
-    #[error("{id}")]
-    JsonPatch { id: String, source: JsonPatchError },
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    #[error(transparent)]
+    JsonPatch(#[from] JsonPatchError),
+    #[error("unable to find patch target {target} in `resources`: {problem}")]
+    NoPatchTarget { target: String, problem: String },
+    #[error("{0}")]
+    Selected(String),
     #[error("must specify a target for JSON patch {0}")]
     NoJsonTarget(String),
     #[error(
         "Multiple Strategic-Merge Patches in one `patches` entry is not allowed to set `patches.target` field: {0}"
     )]
     ManyPatches(String),
-    #[error("namespace transformation produces ID conflict: {0}")]
+    #[error("namespace transformation produces ID conflict: [{0}]")]
     NamespaceConflict(String),
     #[error("resource with name {name} does not match a config with the following GVK [{kinds}]")]
     NoReplicaTarget { name: String, kinds: String },

@@ -35,6 +35,12 @@ pub trait FileTree {
     /// # Errors
     /// There is no such directory or it may not be read.
     fn list(&self, path: &RelPath) -> Result<Vec<(String, EntryKind)>, ReadError>;
+
+    /// The path without symbolic links; the path itself if there are none, if it leads nowhere, or if the tree is a fence by
+    /// itself. Relative paths and the load restriction are judged by it.
+    fn real_path(&self, path: &RelPath) -> RelPath {
+        path.clone()
+    }
 }
 
 /// Why a file could not be read.
@@ -193,10 +199,16 @@ impl FileTree for OverlayTree<'_> {
         entries.extend(above);
         Ok(entries.into_iter().collect())
     }
+
+    fn real_path(&self, path: &RelPath) -> RelPath {
+        // What is laid over a link's own path would not be found behind the link.
+        if self.above.kind(path).is_some() { path.clone() } else { self.below.real_path(path) }
+    }
 }
 
 /// Everything that a build looked at. Another revision of the tree builds the same if every file has the same content, every
-/// directory is still a directory, every listed directory has the same names, and everything absent is still absent.
+/// directory is still a directory, every listed directory has the same names, everything absent is
+/// still absent, and every link leads where it led.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadSet {
     /// Files whose content was read, or whose presence alone mattered.
@@ -207,6 +219,8 @@ pub struct ReadSet {
     pub listed: BTreeSet<RelPath>,
     /// Paths that were looked up in vain.
     pub absent: BTreeSet<RelPath>,
+    /// Paths that symbolic links lead elsewhere, and where; what was read there is named by where it is.
+    pub links: BTreeMap<RelPath, RelPath>,
 }
 
 impl ReadSet {
@@ -216,6 +230,7 @@ impl ReadSet {
         self.dirs.extend(other.dirs);
         self.listed.extend(other.listed);
         self.absent.extend(other.absent);
+        self.links.extend(other.links);
     }
 }
 
@@ -263,6 +278,14 @@ impl FileTree for Recorder<'_> {
     fn list(&self, path: &RelPath) -> Result<Vec<(String, EntryKind)>, ReadError> {
         self.seen.borrow_mut().listed.insert(path.clone());
         self.tree.list(path)
+    }
+
+    fn real_path(&self, path: &RelPath) -> RelPath {
+        let real = self.tree.real_path(path);
+        if real != *path {
+            self.seen.borrow_mut().links.insert(path.clone(), real.clone());
+        }
+        real
     }
 }
 
@@ -316,7 +339,13 @@ mod tests {
         let _ = (recorder.read(&path("b")), recorder.read(&path("nope")), recorder.kind(&path("a")));
         let _ = recorder.list(&path("a"));
         let set = |names: &[&str]| names.iter().map(|name| path(name)).collect::<BTreeSet<_>>();
-        let expected = ReadSet { files: set(&["b"]), dirs: set(&["a"]), listed: set(&["a"]), absent: set(&["nope"]) };
+        let expected = ReadSet {
+            files: set(&["b"]),
+            dirs: set(&["a"]),
+            listed: set(&["a"]),
+            absent: set(&["nope"]),
+            ..ReadSet::default()
+        };
         assert_eq!(recorder.into_read_set(), expected);
     }
 }

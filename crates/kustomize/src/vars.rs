@@ -14,7 +14,11 @@ use crate::resmap::ResMap;
 pub(crate) fn add_vars(known: &mut Vec<Var>, new: &[Var], resources: &mut ResMap) -> Result<(), String> {
     for var in new {
         let any_namespace = var.object.namespace.is_empty() && !var.object.gvk.is_cluster_scoped();
-        let wanted = var.object.key();
+        let mut wanted = var.object.key();
+        // A namespace that is stated is compared as it stands, so that no cluster-scoped object has it.
+        if !var.object.namespace.is_empty() {
+            wanted.namespace.clone_from(&var.object.namespace);
+        }
         let found: Vec<usize> = (0..resources.len())
             .filter(|&index| {
                 resources.get(index).keys().iter().any(|key| {
@@ -28,11 +32,7 @@ pub(crate) fn add_vars(known: &mut Vec<Var>, new: &[Var], resources: &mut ResMap
             [] => {}
             [one] => resources.edit(*one, |resource| resource.var_names.push(var.name.clone())),
             _ => {
-                return Err(format!(
-                    "found {} resId matches for var {} (unable to disambiguate)",
-                    found.len(),
-                    var.name
-                ));
+                return Err(format!("found {} resId matches for var {var} (unable to disambiguate)", found.len()));
             }
         }
         if known.iter().any(|have| have.name == var.name) {
@@ -58,16 +58,13 @@ pub(crate) fn merge_vars(known: &mut Vec<Var>, other: Vec<Var>) -> Result<(), St
 pub(crate) fn resolve(vars: &[Var], resources: &mut ResMap, config: &Config) -> Result<Vec<String>, String> {
     let mut values: BTreeMap<&str, Scalar> = BTreeMap::new();
     for var in vars {
-        let resource = resources.iter().find(|resource| resource.var_names.contains(&var.name)).ok_or_else(|| {
-            format!(
-                "var '{{{} {} {{{}}}}}' cannot be mapped to a field in the set of known resources",
-                var.name, var.object, var.field_path
-            )
-        })?;
+        let resource = resources
+            .iter()
+            .find(|resource| resource.var_names.contains(&var.name))
+            .ok_or_else(|| format!("var '{var}' cannot be mapped to a field in the set of known resources"))?;
         let path = split_indices(split_field_path(&var.field_path));
-        let value = lookup(&resource.node, &path).ok_or_else(|| {
-            format!("field specified in var '{} {}' not found in corresponding resource", var.name, var.field_path)
-        })?;
+        let value = lookup(&resource.node, &path)
+            .ok_or_else(|| format!("field specified in var '{var}' not found in corresponding resource"))?;
         // A map or list cannot be put into a text; the variable then stays as it is.
         if let Some(scalar) = value.as_scalar() {
             values.insert(&var.name, scalar.clone());

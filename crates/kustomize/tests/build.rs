@@ -67,27 +67,24 @@ fn every_path_that_was_looked_at_is_in_the_read_set() {
 }
 
 #[test]
-fn bad_kustomizations_are_refused_with_file_and_line() {
+fn bad_kustomizations_are_refused_in_the_words_of_kustomize() {
     for (text, message) in [
-        ("resourcez: []\n", "kustomization.yaml: invalid Kustomization: json: unknown field \"resourcez\" (line 1)"),
+        ("resourcez: []\n", "invalid Kustomization: json: unknown field \"resourcez\""),
         (
             "# c\nresources: a\n",
-            "kustomization.yaml: invalid Kustomization: json: cannot unmarshal string into Go struct field \
-             Kustomization.resources of type []string (line 2)",
+            "invalid Kustomization: json: cannot unmarshal string into Go struct field \
+             Kustomization.resources of type []string",
         ),
         (
             "namePrefix: yes\n",
-            "kustomization.yaml: invalid Kustomization: json: cannot unmarshal bool into Go struct field \
-             Kustomization.namePrefix of type string (line 1)",
+            "invalid Kustomization: json: cannot unmarshal bool into Go struct field \
+             Kustomization.namePrefix of type string",
         ),
-        (
-            "a: b\nb: c: d\n",
-            "kustomization.yaml: invalid Kustomization: yaml: line 2: mapping values are not allowed in this context",
-        ),
-        ("# nothing\n", "kustomization.yaml is empty (kustomization.yaml)"),
+        ("a: b\nb: c: d\n", "invalid Kustomization: yaml: line 2: mapping values are not allowed in this context"),
+        ("# nothing\n", "kustomization.yaml is empty"),
         (
             "kind: Frob\nnamePrefix: a\n",
-            "Failed to read kustomization file under :\nkind should be Kustomization or Component",
+            "Failed to read kustomization file under /:\nkind should be Kustomization or Component",
         ),
         (
             "namePrefix: a\nhelmCharts: []\n",
@@ -99,7 +96,7 @@ fn bad_kustomizations_are_refused_with_file_and_line() {
         ),
         (
             "components:\n- nope\n",
-            "accumulating components: must build at directory: not a valid directory: evalsymlink failure on '/nope' : lstat /nope: no such file or directory",
+            "accumulating components: loader.New \"must build at directory: not a valid directory: evalsymlink failure on '/nope' : lstat /nope: no such file or directory\"",
         ),
         (
             "resources:\n- ../x\n",
@@ -107,7 +104,7 @@ fn bad_kustomizations_are_refused_with_file_and_line() {
         ),
         (
             "resources:\n- .\n",
-            "accumulating resources: accumulation err='accumulating resources from '.': evalsymlink failure on '.': '.' must resolve to a file': cycle detected: candidate root '' contains visited root ''",
+            "accumulating resources: accumulation err='accumulating resources from '.': read /: is a directory': cycle detected: candidate root '/' contains visited root '/'",
         ),
     ] {
         assert_eq!(built(&[("kustomization.yaml", text)], ""), Err(message.to_owned()), "{text}");
@@ -118,18 +115,18 @@ fn bad_kustomizations_are_refused_with_file_and_line() {
 }
 
 #[test]
-fn bad_resources_are_refused_with_file_and_line() {
+fn bad_resources_are_refused_in_the_words_of_kustomize() {
     for (text, message) in [
         (
             "a: b: c\n",
             "accumulating resources: accumulating resources from 'r.yaml': MalformedYAMLError: yaml: mapping values are not allowed in this context in File: r.yaml",
         ),
-        ("apiVersion: v1\nmetadata: {name: a}\n", "missing kind in object {{v1 } {{a } map[] map[]}} (r.yaml line 1)"),
+        ("apiVersion: v1\nmetadata: {name: a}\n", "missing kind in object {{v1 } {{a } map[] map[]}}'"),
         (
             "---\nkind: A\n---\nkind: B\nmetadata: {name: b}\n",
-            "missing metadata.name in object {{ A} {{ } map[] map[]}} (r.yaml line 2)",
+            "missing metadata.name in object {{ A} {{ } map[] map[]}}'",
         ),
-        ("- a\n", "missing Resource metadata (r.yaml line 1)"),
+        ("- a\n", "missing Resource metadata'"),
     ] {
         let files = [("kustomization.yaml", "resources: [r.yaml]\n"), ("r.yaml", text)];
         let error = built(&files, "").unwrap_err();
@@ -171,6 +168,15 @@ fn a_tower_of_bases_that_doubles_at_every_level_is_stopped() {
     let deep = BuildLimits { depth: 5, ..BuildLimits::default() };
     let error = build(&tree, &path("l0"), &Options { limits: deep, ..Options::default() }).unwrap_err();
     assert!(describe(&error).contains("the limit of 5 nested kustomizations"), "{}", describe(&error));
+}
+
+#[test]
+fn a_message_that_shows_an_object_does_not_show_the_values_of_a_secret() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {password: hunter2}\nx: {1: y}\n";
+    let files = tree(&[("kustomization.yaml", "resources: [s.yaml]\n"), ("s.yaml", secret)]);
+    let error = build(&files, &path(""), &Options::default()).unwrap().to_yaml().unwrap_err().to_string();
+    assert!(!error.contains("hunter2"), "{error}");
+    assert!(error.ends_with(": json: unsupported type: map[interface {}]interface {}"), "{error}");
 }
 
 #[test]

@@ -91,9 +91,9 @@ fn an_existing_file_without_resources_asks_for_origins_so_that_it_is_not_empty()
 }
 
 #[test]
-fn an_existing_file_that_is_wrong_is_refused_with_its_line() {
+fn an_existing_file_that_is_wrong_is_refused_by_name() {
     let wrong = text(&[("kustomization.yaml", "resources:\n- a\nnamePrefix: 5\n")], "", &Injection::default());
-    let expected = "kustomization.yaml: json: cannot unmarshal number into Go struct field Kustomization.namePrefix of type string (line 3)";
+    let expected = "kustomization.yaml: json: cannot unmarshal number into Go struct field Kustomization.namePrefix of type string";
     assert_eq!(wrong, Err(expected.to_owned()));
 }
 

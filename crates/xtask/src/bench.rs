@@ -2,6 +2,7 @@
 //!
 //! Deliberately no thresholds: a benchmark tells, a person judges.
 
+mod kustomize;
 mod process;
 mod push;
 
@@ -16,6 +17,8 @@ use clap::Subcommand;
 pub(crate) enum Bench {
     /// The time from a webhook to the changed object, the idle memory, and memory and CPU over many reconciles.
     Push(push::Arguments),
+    /// The time of a build from a thousand to fifty thousand resources.
+    Kustomize(kustomize::Arguments),
 }
 
 /// Builds the controllers in the release profile and runs a benchmark.
@@ -23,10 +26,14 @@ pub(crate) enum Bench {
 /// # Errors
 /// When a build or a part of the set-up fails.
 pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
-    let programs = build_release(root)?;
-    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
     match bench {
-        Bench::Push(arguments) => runtime.block_on(push::run(programs, arguments)),
+        Bench::Push(arguments) => {
+            let programs = build_release(root)?;
+            let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+            runtime.block_on(push::run(programs, arguments))
+        }
+        // The library is a part of this program, which is to be run in the release profile itself.
+        Bench::Kustomize(arguments) => kustomize::run(arguments),
     }
 }
 

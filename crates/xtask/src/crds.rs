@@ -149,9 +149,8 @@ mod tests {
 
     #[test]
     fn the_files_in_the_repository_are_up_to_date() {
-        let found = DIRECTORIES.map(|directory| {
-            differences(&crate::repository_root().join(directory), &generate().unwrap()).unwrap()
-        });
+        let found = DIRECTORIES
+            .map(|directory| differences(&crate::repository_root().join(directory), &generate().unwrap()).unwrap());
         let found: BTreeSet<String> = found.into_iter().flatten().collect();
         assert_eq!(found, BTreeSet::new(), "run `cargo xtask crds`");
     }

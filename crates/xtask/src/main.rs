@@ -6,6 +6,7 @@
 mod arch;
 mod bench;
 mod crds;
+mod kustomize_diff;
 mod metadata;
 mod tidy;
 
@@ -32,6 +33,8 @@ enum Command {
         #[command(subcommand)]
         bench: bench::Bench,
     },
+    /// Compares random builds of our kustomize library with kustomize itself.
+    KustomizeDiff(kustomize_diff::Arguments),
     /// Checks the repository's own rules: module docs, leftovers, dependencies, licences, scripts.
     Tidy,
 }
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Command::Crds(arguments) => crds::run(&repository_root(), &arguments),
         Command::Arch => arch::run(&repository_root()),
         Command::Bench { bench } => bench::run(&repository_root(), &bench),
+        Command::KustomizeDiff(arguments) => kustomize_diff::run(&arguments),
         Command::Tidy => tidy::run(&repository_root()),
     }
 }

@@ -95,11 +95,20 @@ fn at(line: u32) -> String {
     if line == 0 { String::new() } else { format!("line {line}: ") }
 }
 
+/// A number that is not finite as messages print it.
+fn go_number(text: &str) -> &'static str {
+    match text.as_bytes() {
+        [b'-', ..] => "-Inf",
+        [b'.', b'n' | b'N', ..] => "NaN",
+        _ => "+Inf",
+    }
+}
+
 /// A tree that has no JSON form, so that it cannot be printed either.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum WriteError {
     /// A mapping has a key that is not a string.
-    #[error("json: unsupported type: map[interface {{}}]interface {{}} (key {key} at line {line} is not a string)")]
+    #[error("json: unsupported type: map[interface {{}}]interface {{}}")]
     KeyNotString {
         /// Line of the key, 0 for a node that was not read.
         line: u32,
@@ -107,7 +116,7 @@ pub enum WriteError {
         key: String,
     },
     /// An infinite number or not-a-number.
-    #[error("json: unsupported value: {text} (line {line})")]
+    #[error("json: unsupported value: {}", go_number(text))]
     NotFinite {
         /// Line of the value, 0 for a node that was not read.
         line: u32,

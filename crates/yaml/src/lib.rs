@@ -9,6 +9,7 @@
 //! documents, or know anything about Kubernetes objects.
 
 mod error;
+mod folded;
 mod json;
 mod node;
 mod order;
@@ -20,5 +21,5 @@ pub use error::{WriteError, YamlError};
 pub use node::{Entry, Key, Mapping, Node, Position, Value};
 pub use order::natural_order;
 pub use reader::{Limits, is_blank, read_config, read_documents};
-pub use scalar::{Scalar, Tag};
+pub use scalar::{Scalar, Style, Tag};
 pub use writer::{write, write_all};

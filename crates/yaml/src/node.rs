@@ -2,7 +2,8 @@
 
 use std::mem;
 
-use crate::scalar::{Scalar, Tag};
+use crate::folded::refold;
+use crate::scalar::{Scalar, Style, Tag};
 
 /// A place in the text, 1-based; zero for a node that was made, not read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl From<Scalar> for Node {
 impl Node {
     /// A string scalar, whatever its text looks like.
     pub fn string(text: impl Into<String>) -> Self {
-        Scalar::new(Tag::Str, text).into()
+        Scalar::string(text).into()
     }
 
     /// A null.
@@ -154,6 +155,25 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
+    /// Calls `change` for every scalar that is a value, in the order of the text.
+    pub fn each_scalar(&mut self, change: &mut dyn FnMut(&mut Scalar)) {
+        match &mut self.value {
+            Value::Scalar(scalar) => change(scalar),
+            Value::Sequence(items) => items.iter_mut().for_each(|item| item.each_scalar(change)),
+            Value::Mapping(mapping) => mapping.values_mut().for_each(|value| value.each_scalar(change)),
+        }
+    }
+
+    /// Writes and reads folded blocks once, as kustomize does before it prints or patches an object, with the breaks that this adds.
+    pub fn refold(&mut self) {
+        self.each_scalar(&mut |scalar| {
+            if scalar.style == Style::Folded && scalar.tag == Tag::Str {
+                scalar.text = refold(&scalar.text);
+                scalar.style = Style::Quoted;
+            }
+        });
+    }
+
     /// The kind in the words of go-yaml, for messages.
     pub fn kind_name(&self) -> &'static str {
         match self.value {
@@ -179,6 +199,12 @@ impl Key {
     /// A string key that was not read from a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), tag: Tag::Str, position: Position::default() }
+    }
+
+    /// A key without quotes, which a text such as `10` does not survive as a string.
+    pub fn plain(text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { tag: Scalar::plain(text.as_str()).tag, text, position: Position::default() }
     }
 }
 
@@ -273,6 +299,15 @@ impl Mapping {
         }
         self.entries.push(Entry { key: Key::new(key), value });
         None
+    }
+
+    /// Sets a key, which is written without quotes if it is new.
+    pub fn insert_plain(&mut self, key: &str, value: Node) {
+        if let Some(old) = self.get_mut(key) {
+            *old = value;
+        } else {
+            self.entries.push(Entry { key: Key::plain(key), value });
+        }
     }
 
     /// Removes a key; the order of the others stays.

@@ -11,7 +11,7 @@ use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
 use crate::error::YamlError;
 use crate::node::{Entry, Key, Mapping, Node, Position, Value};
-use crate::scalar::{Dialect, Scalar, Tag, number, resolve, timestamp};
+use crate::scalar::{Dialect, Scalar, Style, Tag, number, resolve, timestamp};
 
 /// Bounds on one input. The defaults are far above what an API server would accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,26 +134,58 @@ struct Reader<'t> {
     limits: &'t Limits,
     budget: &'t mut Budget,
     anchors: HashMap<String, Node>,
+    /// Where the text ends if a newline was added to it, as the parser counts.
+    added_end: Option<u64>,
+    /// The line up to which the parser came.
+    reached: u32,
 }
 
-fn read_one<'t>(
-    text: &'t [u8],
+fn read_one(
+    text: &[u8],
     base: u32,
     dialect: Dialect,
-    (limits, budget): (&'t Limits, &'t mut Budget),
+    (limits, budget): (&Limits, &mut Budget),
 ) -> Result<Option<Node>, YamlError> {
+    let (terminated, added) = prepare(text);
+    let mark = if terminated.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let added_end = added.then(|| (terminated.len() - mark) as u64);
     let mut parser = Parser::new();
-    parser.set_input(text);
-    let mut reader = Reader { parser, dialect, base, limits, budget, anchors: HashMap::new() };
+    let input: &[u8] = &terminated;
+    parser.set_input(input);
+    let mut reader =
+        Reader { parser, dialect, base, limits, budget, anchors: HashMap::new(), added_end, reached: base + 1 };
     // The parser has internal assertions; should hostile text break one, that text is refused and nothing else suffers.
     catch_unwind(AssertUnwindSafe(|| reader.document())).unwrap_or_else(|_| {
-        Err(YamlError::Syntax { line: 0, shown: 0, problem: "unknown problem parsing YAML content".to_owned() })
+        let (line, problem) = (reader.reached, "unknown problem parsing YAML content".to_owned());
+        Err(YamlError::Syntax { line, shown: line, problem })
     })
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The text as the parser takes it, and whether a newline was added behind a last line that has none: the parser breaks an assertion at
+/// a block scalar that ends with the text. It also takes the first byte of some letters for a damaged byte order mark, unless there is one.
+fn prepare(text: &[u8]) -> (Cow<'_, [u8]>, bool) {
+    let last = text.rsplit(|&byte| byte == b'\n' || byte == b'\r').next().unwrap_or_default();
+    // The other line breaks of YAML 1.1; a line of blanks is no content; UTF-16 does not end in one byte.
+    let ended = ["\u{85}", "\u{2028}", "\u{2029}"].iter().any(|mark| last.ends_with(mark.as_bytes()))
+        || last.iter().all(|&byte| byte == b' ')
+        || text.starts_with(b"\xff\xfe")
+        || text.starts_with(b"\xfe\xff");
+    let unmarked = text.starts_with(&BYTE_ORDER_MARK[..1]) && !text.starts_with(BYTE_ORDER_MARK);
+    if ended && !unmarked {
+        return (Cow::Borrowed(text), false);
+    }
+    let mark: &[u8] = if unmarked { BYTE_ORDER_MARK } else { b"" };
+    let newline: &[u8] = if ended { b"" } else { b"\n" };
+    (Cow::Owned([mark, text, newline].concat()), !ended)
 }
 
 impl Reader<'_> {
     fn next(&mut self) -> Result<Event, YamlError> {
-        self.parser.parse().map_err(|error| self.syntax(&error))
+        let event = self.parser.parse().map_err(|error| self.syntax(&error))?;
+        self.reached = self.position(event.end_mark).line;
+        Ok(event)
     }
 
     fn syntax(&self, error: &libyaml_safer::Error) -> YamlError {
@@ -201,10 +233,21 @@ impl Reader<'_> {
         }
         let (anchor, value) = match event.data {
             EventData::Alias { anchor } => return self.alias(&anchor, position),
-            EventData::Scalar { anchor, tag, value, style, .. } => {
+            EventData::Scalar { anchor, tag, mut value, style, .. } => {
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                // The newline that was added is not the author's.
+                if block && self.added_end == Some(event.end_mark.index) && value.ends_with('\n') {
+                    value.pop();
+                }
                 self.spend(position.line, 1, value.len())?;
                 let plain = matches!(style, ScalarStyle::Plain | ScalarStyle::Any);
-                (anchor, Value::Scalar(self.scalar(tag.as_deref(), value, plain, position)?))
+                let mut scalar = self.scalar(tag.as_deref(), value, plain, position)?;
+                scalar.style = match style {
+                    ScalarStyle::Plain | ScalarStyle::Any => Style::Plain,
+                    ScalarStyle::Folded => Style::Folded,
+                    _ => Style::Quoted,
+                };
+                (anchor, Value::Scalar(scalar))
             }
             EventData::SequenceStart { anchor, .. } => {
                 self.spend(position.line, 1, 0)?;
@@ -265,7 +308,7 @@ impl Reader<'_> {
         }
         // YAML 1.1 readers of Go keep dates as strings when the target is untyped.
         let tag = if wanted == Tag::Timestamp && self.dialect == Dialect::Config { Tag::Str } else { wanted };
-        Ok(Scalar { tag, text })
+        Ok(Scalar::new(tag, text))
     }
 
     fn sequence(&mut self, depth: usize) -> Result<Vec<Node>, YamlError> {
@@ -290,7 +333,7 @@ impl Reader<'_> {
             let plain = matches!(&event.data, EventData::Scalar { style: ScalarStyle::Plain, .. });
             let node = self.node(event, depth + 1)?;
             let position = node.position;
-            let Value::Scalar(Scalar { tag, text }) = node.value else {
+            let Value::Scalar(Scalar { tag, text, .. }) = node.value else {
                 return Err(YamlError::ComplexKey { line: position.line });
             };
             let event = self.next()?;

@@ -22,19 +22,44 @@ pub enum Tag {
     Timestamp,
 }
 
+/// How a scalar was spelt. It is not kept in the output, but decides what becomes of a value that is put in its place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Style {
+    /// Without quotes, or made and not read.
+    #[default]
+    Plain,
+    /// In quotes or as a literal block.
+    Quoted,
+    /// As a folded block.
+    Folded,
+}
+
 /// A scalar: its text as written and its type. Two scalars are equal when both are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Scalar {
     /// The type.
     pub tag: Tag,
     /// The text without quotes and escapes.
     pub text: String,
+    /// How it was spelt.
+    pub style: Style,
+    /// Not zero if a transformer put one value into several fields of an object: what is written to one of them is written to all that
+    /// have the same number.
+    pub shared: u32,
 }
+
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        self.tag == other.tag && self.text == other.text
+    }
+}
+
+impl Eq for Scalar {}
 
 impl Scalar {
     /// A scalar of the given type; the caller knows that the text has it.
     pub fn new(tag: Tag, text: impl Into<String>) -> Self {
-        Self { tag, text: text.into() }
+        Self { tag, text: text.into(), style: Style::Plain, shared: 0 }
     }
 
     /// A null spelt out.
@@ -45,7 +70,20 @@ impl Scalar {
     /// A plain (unquoted) scalar of a resource file: the type follows from the text.
     pub fn plain(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { tag: resolve(&text, Dialect::Resource), text }
+        Self { tag: resolve(&text, Dialect::Resource), text, style: Style::Plain, shared: 0 }
+    }
+
+    /// This scalar in the place of another, whose spelling it takes: in quotes everything is a string.
+    pub fn in_place_of(self, old: &Self) -> Self {
+        let tag = if old.style == Style::Plain || self.tag == Tag::Null { self.tag } else { Tag::Str };
+        Self { tag, style: old.style, shared: old.shared, ..self }
+    }
+
+    /// A string that was made, not read: quoted where it would read as something else, or has several lines.
+    pub fn string(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let quoted = text.contains('\n') || resolve(&text, Dialect::Config) != Tag::Str;
+        Self { style: if quoted { Style::Quoted } else { Style::Plain }, ..Self::new(Tag::Str, text) }
     }
 
     /// The JSON value; `None` for an infinite number or not-a-number, which JSON lacks.

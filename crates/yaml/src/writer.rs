@@ -51,7 +51,10 @@ fn write_into(node: &Node, text: &mut String) -> Result<(), WriteError> {
         Value::Sequence(items) if !items.is_empty() => writer.sequence(items, 0),
         _ => {
             writer.leaf(node, 0, Place::Value)?;
-            writer.newline();
+            // A literal block has ended its line.
+            if writer.column > 0 {
+                writer.newline();
+            }
             Ok(())
         }
     }

@@ -22,10 +22,15 @@ impl Transform for AddEntries {
         if self.pairs.is_empty() {
             return Ok(());
         }
+        let growth = resources.growth();
+        let weight: usize = self.pairs.iter().map(|(key, value)| key.len() + value.len()).sum();
         resources.edit_all(|resource| {
+            let first = resource.share(self.pairs.values());
             for spec in &self.specs {
                 spec.visit(&mut resource.node, &resource.id, Create::Mapping, &mut |field| {
-                    self.pairs.iter().try_for_each(|(key, value)| set_entry(field, key, value))
+                    growth.spend(weight).map_err(|error| error.to_string())?;
+                    let mut entries = (first..).zip(&self.pairs);
+                    entries.try_for_each(|(shared, (key, value))| set_entry(field, key, value, shared))
                 })?;
             }
             Ok(())
@@ -43,7 +48,7 @@ pub(crate) struct ReplicaCount {
 impl Transform for ReplicaCount {
     fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError> {
         let mut found = false;
-        for index in 0..resources.len() {
+        for index in resources.named(Some(&self.replica.name)) {
             let resource = resources.get(index);
             let named = resource.id.name == self.replica.name
                 || resource.past.iter().any(|past| past.name == self.replica.name);
@@ -59,7 +64,12 @@ impl Transform for ReplicaCount {
                 resources.edit(index, |resource| {
                     spec.visit(&mut resource.node, &resource.id, Create::Scalar, &mut |field| {
                         expect_scalar(field)?;
-                        field.value = Node::from(Scalar::new(Tag::Int, self.replica.count.to_string())).value;
+                        let count = Scalar::new(Tag::Int, self.replica.count.to_string());
+                        let count = match field.as_scalar() {
+                            Some(old) => count.in_place_of(old),
+                            None => count,
+                        };
+                        field.value = Node::from(count).value;
                         Ok(())
                     })
                 })?;

@@ -42,7 +42,7 @@ pub(crate) struct SetNamespace {
 
 impl SetNamespace {
     fn set(&self, field: &mut Node) -> Result<(), String> {
-        expect_scalar(field).map_err(|problem| format!("namespace field specs must target scalar nodes: {problem}"))?;
+        expect_scalar(field)?;
         if self.unset_only && !field.is_null() && field.text() != Some("") {
             return Ok(());
         }
@@ -57,11 +57,7 @@ impl SetNamespace {
             spec.visit(&mut resource.node, &resource.id, Create::Scalar, &mut |field| self.set(field))?;
         }
         if is_binding {
-            self.set_subjects(&mut resource.node).map_err(|problem| FieldError::At {
-                path: "subjects".to_owned(),
-                id: resource.id.to_string(),
-                problem,
-            })?;
+            self.set_subjects(&mut resource.node).map_err(FieldError::Other)?;
         }
         for spec in &self.specs {
             let handled = spec.path == "metadata/namespace"
@@ -71,7 +67,16 @@ impl SetNamespace {
                     && spec.path == "subjects/namespace"
                     && matches!(spec.gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding"));
             if !handled {
-                spec.visit(&mut resource.node, &resource.id, Create::Scalar, &mut |field| self.set(field))?;
+                spec.visit(&mut resource.node, &resource.id, Create::Scalar, &mut |field| self.set(field)).map_err(
+                    |source| {
+                        let act = if source.is_wrong_kind() {
+                            "namespace field specs must target scalar nodes"
+                        } else {
+                            "namespace transformation failed"
+                        };
+                        FieldError::During { act, source: Box::new(source) }
+                    },
+                )?;
             }
         }
         Ok(())
@@ -110,7 +115,13 @@ impl Transform for SetNamespace {
             })?;
             let id = &resources.get(index).id;
             if resources.count(id) != 1 {
-                return Err(TransformError::NamespaceConflict(id.to_string()));
+                let key = id.key();
+                let same: Vec<String> = resources
+                    .iter()
+                    .filter(|resource| resource.id.key() == key)
+                    .map(|resource| crate::hash::go_json_text(&resource.annotated()))
+                    .collect();
+                return Err(TransformError::NamespaceConflict(same.join(" ")));
             }
         }
         Ok(())

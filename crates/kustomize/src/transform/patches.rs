@@ -1,10 +1,15 @@
 //! `patches`, `patchesStrategicMerge` and `patchesJson6902`: parsing a patch text and applying it to its targets.
 
-use sluice_yaml::{Limits, WriteError};
+use std::rc::Rc;
+
+use serde_json::{Value as Json, json};
+use sluice_yaml::{Limits, Node};
 use thiserror::Error;
 
 use super::{Transform, TransformError};
+use crate::custom_schema::CustomSchema;
 use crate::documents::{DocumentError, parse_resources};
+use crate::growth::weight;
 use crate::json_patch::{JsonPatch, JsonPatchError};
 use crate::kustomization::{Patch, Selector};
 use crate::merge::strategic_merge;
@@ -19,26 +24,37 @@ pub(crate) enum PatchConfigError {
     Neither(String),
     #[error("patch and path can't be set at the same time\n{0}")]
     Both(String),
-    #[error("unable to parse SM or JSON patch from {label} ({strategic}; {json})")]
+    #[error("unable to parse SM or JSON patch from {label}")]
     Unreadable { label: String, strategic: Box<DocumentError>, json: Box<JsonPatchError> },
     #[error("illegally qualifies as both an SM and JSON patch: {0}")]
     Ambiguous(String),
-    #[error("patch appears to be empty; files=[{}]", .0.join(" "))]
-    EmptyStrategic(Vec<String>),
+    #[error("patch appears to be empty; files=[{}], Patch={patches}", paths.join(" "))]
+    EmptyStrategic { paths: Vec<String>, patches: String },
     #[error("must specify the target name")]
     NoTargetName,
     #[error("must specify a file path or jsonOp, not both")]
     JsonBoth,
     #[error("empty file path and empty jsonOp")]
     JsonNeither,
-    #[error("patch appears to be empty; file={0}")]
-    EmptyJson(String),
-    #[error("decoding {text:?}")]
+    #[error("patch appears to be empty; file={path}, JsonOp={text}")]
+    EmptyJson { path: String, text: String },
+    #[error("decoding {text}")]
     BadJson { text: String, source: JsonPatchError },
     #[error(transparent)]
     Strategic(#[from] DocumentError),
-    #[error(transparent)]
-    Selector(#[from] SelectorError),
+}
+
+/// Which resources a patch is for. A selector that is not one is found out only when it is used, as in kustomize.
+#[derive(Debug)]
+struct Aim {
+    selector: Selector,
+    matcher: Result<Matcher, SelectorError>,
+}
+
+impl Aim {
+    fn new(selector: Selector) -> Self {
+        Self { matcher: Matcher::new(&selector), selector }
+    }
 }
 
 #[derive(Debug)]
@@ -51,10 +67,12 @@ enum Body {
 #[derive(Debug)]
 pub(crate) struct PatchStep {
     body: Body,
-    target: Option<Matcher>,
+    target: Option<Aim>,
     label: String,
     /// Whether targets of a JSON patch remember their present id (`patches` does, `patchesJson6902` does not).
     remember: bool,
+    /// The user's own schema.
+    schema: Option<Rc<CustomSchema>>,
     /// The wording of a missing target: `patchesStrategicMerge` is terser.
     legacy: bool,
 }
@@ -84,13 +102,20 @@ impl PatchStep {
                 });
             }
         };
-        let target = patch.target.as_ref().map(Matcher::new).transpose()?;
-        Ok(Self { body, target, label, remember: true, legacy: false })
+        let target = patch.target.clone().map(Aim::new);
+        Ok(Self { body, target, label, remember: true, schema: None, legacy: false })
     }
 
     /// The documents of `patchesStrategicMerge`.
     pub(crate) fn strategic(documents: Vec<Resource>) -> Self {
-        Self { body: Body::Strategic(documents), target: None, label: String::new(), remember: true, legacy: true }
+        Self {
+            body: Body::Strategic(documents),
+            target: None,
+            label: String::new(),
+            remember: true,
+            schema: None,
+            legacy: true,
+        }
     }
 
     /// An entry of `patchesJson6902` whose text has been read.
@@ -101,17 +126,26 @@ impl PatchStep {
         limits: &Limits,
     ) -> Result<Self, PatchConfigError> {
         let operations = JsonPatch::parse(text, limits)
-            .map_err(|source| PatchConfigError::BadJson { text: text.to_owned(), source })?;
+            .map_err(|source| PatchConfigError::BadJson { text: json_text(text, limits), source })?;
         if operations.len() == 0 {
-            return Err(PatchConfigError::EmptyJson(path.to_owned()));
+            return Err(PatchConfigError::EmptyJson { path: path.to_owned(), text: json_text(text, limits) });
         }
-        let target = target.map(Matcher::new).transpose()?;
-        Ok(Self { body: Body::Json(operations), target, label: path.to_owned(), remember: false, legacy: false })
+        let target = target.cloned().map(Aim::new);
+        Ok(Self {
+            body: Body::Json(operations),
+            target,
+            label: path.to_owned(),
+            remember: false,
+            schema: None,
+            legacy: false,
+        })
     }
 
     fn apply_strategic(&self, documents: &[Resource], resources: &mut ResMap) -> Result<(), TransformError> {
-        let Some(matcher) = &self.target else {
+        let growth = resources.growth();
+        let Some(aim) = &self.target else {
             for patch in documents {
+                growth.spend(weight(&patch.node))?;
                 let index = resources.find_one(&patch.id).map_err(|source| {
                     if self.legacy {
                         source.into()
@@ -120,9 +154,9 @@ impl PatchStep {
                     }
                 })?;
                 let patch = if self.legacy { normalised(patch) } else { patch.clone() };
-                resources.edit(index, |resource| merge_into(resource, patch))?;
+                resources.edit(index, |resource| merge_into(resource, patch, self.schema.as_deref()))?;
                 if self.legacy {
-                    resources.retain(|_| true);
+                    resources.drop_empty();
                 }
             }
             return Ok(());
@@ -132,9 +166,14 @@ impl PatchStep {
             [patch] => patch,
             _ => return Err(TransformError::ManyPatches(self.label.clone())),
         };
+        let matcher = aim.matcher.as_ref().map_err(|error| TransformError::NoPatchTarget {
+            target: crate::error::go_quote(&aim.selector.to_string()),
+            problem: error.to_string(),
+        })?;
         for index in selected(matcher, resources) {
+            growth.spend(weight(&patch.node))?;
             let patch = normalised(patch);
-            resources.edit(index, |resource| merge_into(resource, patch))?;
+            resources.edit(index, |resource| merge_into(resource, patch, self.schema.as_deref()))?;
             let id = &resources.get(index).id;
             if !resources.get(index).is_empty() && resources.count(id) > 1 {
                 return Err(crate::resmap::IdError::Registered { id: Box::new(id.clone()) }.into());
@@ -144,8 +183,17 @@ impl PatchStep {
     }
 }
 
+/// A patch as JSON, as messages show it; the text itself if it starts as JSON does or is not YAML.
+fn json_text(text: &str, limits: &Limits) -> String {
+    if text.starts_with('[') {
+        return text.to_owned();
+    }
+    let node = sluice_yaml::read_config(text.as_bytes(), limits).ok().map(Option::unwrap_or_default);
+    node.and_then(|node| node.to_json().ok()).map_or_else(|| text.to_owned(), |json| json.to_string())
+}
+
 fn selected(matcher: &Matcher, resources: &ResMap) -> Vec<usize> {
-    (0..resources.len()).filter(|&index| matcher.resource(resources.get(index))).collect()
+    resources.named(matcher.plain_name()).into_iter().filter(|&index| matcher.resource(resources.get(index))).collect()
 }
 
 /// Before a targeted patch is applied its labels and annotations are rewritten as strings, nulls included.
@@ -158,18 +206,31 @@ fn normalised(patch: &Resource) -> Resource {
     patch
 }
 
-fn merge_into(resource: &mut Resource, patch: Resource) -> Result<(), TransformError> {
+/// Whether a patch deletes or replaces all annotations, those that kustomize keeps for itself included.
+fn takes_annotations(patch: &Node) -> bool {
+    let directed = |node: &Node| matches!(node.get("$patch").and_then(Node::text), Some("delete" | "replace"));
+    let metadata = patch.get("metadata");
+    metadata.is_some_and(directed)
+        || metadata
+            .and_then(|metadata| metadata.get("annotations"))
+            .is_some_and(|node| node.is_null() || directed(node))
+}
+
+fn merge_into(resource: &mut Resource, patch: Resource, schema: Option<&CustomSchema>) -> Result<(), TransformError> {
     let id = resource.id.clone();
     if patch.allow_name_change || patch.allow_kind_change {
         resource.store_past_id();
     }
-    let merged = strategic_merge(resource.node.take(), patch.node)
-        .map_err(|source| TransformError::Merge { id: id.to_string(), source })?;
+    let takes_annotations = takes_annotations(&patch.node);
+    let merged = strategic_merge(resource.node.take(), patch.node, schema)?;
     let Some(merged) = merged.filter(|node| !node.is_null_or_empty()) else {
         // An empty node marks the resource as deleted.
         return Ok(());
     };
     resource.node = merged;
+    if takes_annotations {
+        resource.forget_history();
+    }
     if let Some(object) = resource.node.as_mapping_mut() {
         // Group and version of the target are never a patch's to change.
         if !id.gvk.version.is_empty() {
@@ -187,25 +248,52 @@ fn merge_into(resource: &mut Resource, patch: Resource) -> Result<(), TransformE
 }
 
 impl Transform for PatchStep {
+    fn use_schema(&mut self, schema: &Rc<CustomSchema>) {
+        self.schema = Some(Rc::clone(schema));
+    }
+
     fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError> {
         let patch = match &self.body {
             Body::Strategic(documents) => return self.apply_strategic(documents, resources),
             Body::Json(patch) => patch,
         };
-        let Some(matcher) = &self.target else { return Err(TransformError::NoJsonTarget(self.label.clone())) };
+        let Some(aim) = &self.target else { return Err(TransformError::NoJsonTarget(self.label.clone())) };
+        let matcher = aim.matcher.as_ref().map_err(|error| TransformError::Selected(error.to_string()))?;
+        let growth = resources.growth();
         for index in selected(matcher, resources) {
             resources.edit(index, |resource| {
                 if self.remember {
                     resource.store_past_id();
                 }
-                let failed = |source| TransformError::JsonPatch { id: resource.id.to_string(), source };
-                let mut json = resource.to_json().map_err(|error: WriteError| failed(error.into()))?;
-                patch.apply(&mut json).map_err(failed)?;
-                resource.node = sluice_yaml::Node::from_json(&json);
+                resource.node.refold();
+                let mut json = resource.to_json().map_err(JsonPatchError::from)?;
+                if resource.has_history() {
+                    with_annotations(&mut json);
+                }
+                patch.apply(&mut json, &growth)?;
+                without_blank_annotations(&mut json);
+                resource.node = Node::from_json(&crate::json_patch::rounded(json));
                 Ok::<(), TransformError>(())
             })?;
         }
         Ok(())
+    }
+}
+
+/// A resource with a history has annotations in kustomize, so that there is something to add to or to remove.
+fn with_annotations(object: &mut Json) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut)
+        && metadata.get("annotations").is_none_or(Json::is_null)
+    {
+        metadata.insert("annotations".to_owned(), json!({}));
+    }
+}
+
+fn without_blank_annotations(object: &mut Json) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Json::as_object_mut)
+        && metadata.get("annotations") == Some(&json!({}))
+    {
+        metadata.remove("annotations");
     }
 }
 

@@ -1,9 +1,10 @@
 //! `replacements`: values copied from one resource's field into fields of others.
 
-use sluice_yaml::{Node, Scalar, Tag, Value};
+use sluice_yaml::{Node, Position, Scalar, Tag, Value};
 
 use super::{Transform, TransformError};
 use crate::fieldpath::{for_each, lookup, split_field_path};
+use crate::growth::{Growth, weight};
 use crate::id::{Gvk, ResId};
 use crate::kustomization::{FieldOptions, Replacement, ReplacementSource, ReplacementTarget};
 use crate::resmap::ResMap;
@@ -42,9 +43,18 @@ impl Transform for Replacements {
 fn source_value(resources: &ResMap, source: &ReplacementSource) -> Result<Node, String> {
     let label = || {
         let path = if source.field_path.is_empty() { String::new() } else { format!(":{}", source.field_path) };
-        format!("{}{path}", source.id)
+        let FieldOptions { delimiter, index, create } = &source.options;
+        let options = if delimiter.is_empty() && !create {
+            String::new()
+        } else {
+            format!(":{delimiter}({index}), create={create}")
+        };
+        format!("{}{path}{options}", source.id)
     };
-    let mut found = resources.iter().filter(|resource| is_selected(resource, &source.id));
+    let name = Some(source.id.name.as_str()).filter(|name| !name.is_empty());
+    let candidates = resources.named(name);
+    let mut found =
+        candidates.iter().map(|&index| resources.get(index)).filter(|resource| is_selected(resource, &source.id));
     let resource = found.next().ok_or_else(|| format!("nothing selected by {}", label()))?;
     if found.next().is_some() {
         return Err(format!("multiple matches for selector {}", label()));
@@ -96,7 +106,8 @@ fn replace(resources: &mut ResMap, value: &Node, target: &ReplacementTarget) -> 
     let reject = target.reject.iter().map(Matcher::new).collect::<Result<Vec<_>, _>>()?;
     let default = [DEFAULT_PATH.to_owned()];
     let paths = if target.field_paths.is_empty() { &default } else { target.field_paths.as_slice() };
-    for index in 0..resources.len() {
+    let (weight, growth) = (weight(value), resources.growth());
+    for index in resources.named(select.plain_name()) {
         let resource = resources.get(index);
         let any_id = |matcher: &Matcher| {
             matcher.id(&resource.id.gvk, &resource.id.name, &resource.id.namespace)
@@ -110,28 +121,46 @@ fn replace(resources: &mut ResMap, value: &Node, target: &ReplacementTarget) -> 
         }
         resources
             .edit(index, |resource| {
-                paths.iter().try_for_each(|path| set(&mut resource.node, path, value, &target.options))
+                let copied = Copied { value, weight, growth: &growth };
+                paths.iter().try_for_each(|path| set(&mut resource.node, path, copied, &target.options))
             })
             .map_err(TransformError::Replacement)?;
     }
     Ok(())
 }
 
-fn set(node: &mut Node, path: &str, value: &Node, options: &FieldOptions) -> Result<(), String> {
+/// A value with what it costs to copy it.
+#[derive(Clone, Copy)]
+struct Copied<'v> {
+    value: &'v Node,
+    weight: usize,
+    growth: &'v Growth,
+}
+
+impl Copied<'_> {
+    /// Pays for the value and for text that it is joined with.
+    fn pay(&self, more: usize) -> Result<(), String> {
+        self.growth.spend(self.weight.saturating_add(more)).map_err(|error| error.to_string())
+    }
+}
+
+fn set(node: &mut Node, path: &str, copied: Copied<'_>, options: &FieldOptions) -> Result<(), String> {
+    let value = copied.value;
     let parts = split_field_path(path);
-    if let Some(result) = set_structured(node, &parts, value) {
+    if let Some(result) = set_structured(node, &parts, copied) {
         return result;
     }
     let create = options.create.then_some(value);
     let verb = if options.create { "find or create" } else { "find" };
     let missing = format!("unable to {verb} field {path:?} in replacement target");
-    let count = for_each(node, &parts, create, &mut |field| set_field(field, value, options))
+    let count = for_each(node, &parts, create, &mut |field| set_field(field, copied, options))
         .map_err(|problem| if problem.starts_with("delimiter") { problem } else { format!("{missing}: {problem}") })?;
     if count == 0 { Err(missing) } else { Ok(()) }
 }
 
-fn set_field(field: &mut Node, value: &Node, options: &FieldOptions) -> Result<(), String> {
-    let mut value = value.clone();
+fn set_field(field: &mut Node, copied: Copied<'_>, options: &FieldOptions) -> Result<(), String> {
+    copied.pay(field.text().map_or(0, str::len))?;
+    let mut value = copied.value.clone();
     if !options.delimiter.is_empty() {
         let Some(old) = field.as_scalar() else {
             return Err("delimiter option can only be used with scalar nodes".to_owned());
@@ -145,25 +174,43 @@ fn set_field(field: &mut Node, value: &Node, options: &FieldOptions) -> Result<(
         }
         value = Node::string(parts.join(&options.delimiter));
     }
-    match (&mut field.value, value.value) {
-        (Value::Scalar(old), Value::Scalar(new)) => *old = with_text(old, &new.text),
-        (slot, new) => *slot = new,
+    put(field, &value)
+}
+
+/// A scalar keeps its type and takes the text only, which of a map or list is blank; anything else is replaced.
+fn put(field: &mut Node, value: &Node) -> Result<(), String> {
+    let Value::Scalar(old) = &mut field.value else {
+        field.value = value.value.clone();
+        return Ok(());
+    };
+    let text = value.text().unwrap_or_default();
+    let new = Scalar::plain(text);
+    // A field that was made for the value has no type yet.
+    if old.tag == Tag::Null && field.position == Position::default() {
+        *old = new;
+        return Ok(());
     }
+    let fits = old.tag == Tag::Str || new.tag == old.tag || (old.tag, new.tag) == (Tag::Float, Tag::Int);
+    if !fits {
+        return Err(format!("cannot decode {:?} `{text}` as a {:?}", new.tag, old.tag));
+    }
+    text.clone_into(&mut old.text);
     Ok(())
 }
 
 /// A path may go on inside a JSON text that a field holds. `None` if it does not.
-fn set_structured(node: &mut Node, parts: &[String], value: &Node) -> Option<Result<(), String>> {
+fn set_structured(node: &mut Node, parts: &[String], copied: Copied<'_>) -> Option<Result<(), String>> {
+    let value = copied.value;
     let at =
         (1..parts.len()).find(|&at| lookup(node, &parts[..at]).is_some_and(|field| field.as_scalar().is_some()))?;
     let text = lookup(node, &parts[..at])?.text()?.to_owned();
     let mut inner = sluice_yaml::read_documents(text.as_bytes(), &sluice_yaml::Limits::DEFAULT).ok()?.pop()?;
+    if let Err(problem) = copied.growth.spend(text.len()).map_err(|error| error.to_string()) {
+        return Some(Err(problem));
+    }
     let set_text = &mut |field: &mut Node| {
-        match (&mut field.value, &value.value) {
-            (Value::Scalar(old), Value::Scalar(new)) => *old = with_text(old, &new.text),
-            (slot, new) => *slot = new.clone(),
-        }
-        Ok(())
+        copied.pay(0)?;
+        put(field, value)
     };
     if for_each(&mut inner, &parts[at..], None, set_text).ok()? == 0 {
         return None;

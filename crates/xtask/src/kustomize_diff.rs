@@ -1,0 +1,245 @@
+//! `cargo xtask kustomize-diff`: random kustomizations, built by our library and by kustomize itself, must come out the same.
+//!
+//! Every difference is made small and printed with both outputs. A case depends on its number and the seed only, so that any case can
+//! be run again alone. Deliberately no fetching of the program to compare with, and no comparison of error texts.
+
+mod edits;
+mod kinds;
+mod layers;
+mod oracle;
+mod pods;
+mod scalars;
+mod shrink;
+mod tree;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+
+use oracle::{ORDERS, Oracle, Outcome, ours};
+use shrink::shrink;
+use tree::{Files, file_text};
+
+/// Programs at once.
+const WORKERS: usize = 2;
+
+/// Builds per case that making it small may take.
+const SHRINK_BUDGET: usize = 1500;
+
+/// What to run.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The kustomize program to compare with (5.8.1).
+    #[arg(long)]
+    oracle: PathBuf,
+    /// How many cases.
+    #[arg(long)]
+    count: usize,
+    /// Which cases: another seed makes others.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The number of the first case.
+    #[arg(long, default_value_t = 0)]
+    first: usize,
+    /// How many differences to make small and print.
+    #[arg(long, default_value_t = 5)]
+    show: usize,
+    /// Prints the first line of why the oracle refused a case.
+    #[arg(long)]
+    refusals: bool,
+}
+
+/// What became of the cases.
+#[derive(Default)]
+struct Tally {
+    built: usize,
+    refused: usize,
+    different: Vec<usize>,
+    shown: usize,
+}
+
+/// Runs the cases and prints what differs.
+///
+/// # Errors
+/// If the oracle cannot be run, or anything differs.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let scratch = tempfile::tempdir().context("make a directory for inputs")?;
+    let next = AtomicUsize::new(arguments.first);
+    let tally = Mutex::new(Tally::default());
+    let started = Instant::now();
+    // Panics of the library are outcomes; their traces would hide the report.
+    std::panic::set_hook(Box::new(|_| {}));
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let oracle = Oracle::new(&arguments.oracle, scratch.path().join(worker.to_string()));
+                let (next, tally) = (&next, &tally);
+                scope.spawn(move || work(arguments, &oracle, next, tally))
+            })
+            .collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow::anyhow!("a worker died"))?)
+    })?;
+    let mut tally = tally.into_inner().unwrap_or_default();
+    tally.different.sort_unstable();
+    say(&format!(
+        "{} cases with seed {} in {:.0} s: {} built, {} refused by both, {} different: {:?}",
+        arguments.count,
+        arguments.seed,
+        started.elapsed().as_secs_f64(),
+        tally.built,
+        tally.refused,
+        tally.different.len(),
+        tally.different,
+    ));
+    if tally.different.is_empty() { Ok(()) } else { bail!("{} cases differ", tally.different.len()) }
+}
+
+fn work(arguments: &Arguments, oracle: &Oracle<'_>, next: &AtomicUsize, tally: &Mutex<Tally>) -> anyhow::Result<()> {
+    loop {
+        let case = next.fetch_add(1, Ordering::Relaxed);
+        if case >= arguments.first + arguments.count {
+            return Ok(());
+        }
+        let files = layers::files(arguments.seed.wrapping_mul(1 << 32).wrapping_add(case as u64));
+        oracle.prepare(&files)?;
+        let mut found = None;
+        let mut theirs = Ok(String::new());
+        for (reorder, order) in ORDERS {
+            theirs = oracle.build(order)?;
+            if difference(&theirs, &ours(&files, reorder)).is_some() {
+                found = Some((reorder, order));
+                break;
+            }
+            // A failure comes before any ordering.
+            if theirs.is_err() {
+                break;
+            }
+        }
+        let mut shown = false;
+        if let Ok(mut tally) = tally.lock() {
+            match (&found, &theirs) {
+                (Some(_), _) => {
+                    tally.different.push(case);
+                    shown = tally.shown < arguments.show;
+                    tally.shown += usize::from(shown);
+                }
+                (None, Ok(_)) => tally.built += 1,
+                (None, Err(why)) => {
+                    tally.refused += 1;
+                    if arguments.refusals {
+                        say(&format!("case {case}: {}", the_end(why)));
+                    }
+                }
+            }
+        }
+        if let (Some((reorder, order)), true) = (found, shown) {
+            report(case, files, oracle, reorder, order)?;
+        }
+    }
+}
+
+/// The last part of a message; its beginning names the way to the file.
+fn the_end(message: &str) -> String {
+    let line = message.lines().find(|line| line.starts_with("Error: ")).unwrap_or(message);
+    let from = line.char_indices().rev().nth(200).map_or(0, |(at, _)| at);
+    line[from..].to_owned()
+}
+
+/// The sort of a difference, so that making a case small does not turn it into another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Difference {
+    Output,
+    OnlyTheirsFails,
+    OnlyOursFails,
+}
+
+fn difference(theirs: &Outcome, ours: &Outcome) -> Option<Difference> {
+    match (theirs, ours) {
+        (Ok(theirs), Ok(ours)) => (theirs != ours).then_some(Difference::Output),
+        (Err(_), Err(_)) => None,
+        (Err(_), Ok(_)) => Some(Difference::OnlyTheirsFails),
+        (Ok(_), Err(_)) => Some(Difference::OnlyOursFails),
+    }
+}
+
+/// What must stay when a case is made small: of a failure also its first words.
+fn sort_of(theirs: &Outcome, ours: &Outcome) -> Option<(Difference, String)> {
+    let sort = difference(theirs, ours)?;
+    let words = match sort {
+        Difference::Output => String::new(),
+        Difference::OnlyTheirsFails => last_words(theirs),
+        Difference::OnlyOursFails => last_words(ours),
+    };
+    Some((sort, words))
+}
+
+/// The end of a message without digits: the beginning names files, which go.
+fn last_words(outcome: &Outcome) -> String {
+    let message = outcome.as_ref().err().map_or("", String::as_str);
+    let words: Vec<&str> =
+        message.lines().next().unwrap_or_default().rsplit(": ").next().unwrap_or_default().split(' ').collect();
+    words
+        .into_iter()
+        .filter(|word| word.chars().all(|letter| letter.is_ascii_lowercase()))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn report(
+    case: usize,
+    files: Files,
+    oracle: &Oracle<'_>,
+    reorder: sluice_kustomize::Reorder,
+    order: &str,
+) -> anyhow::Result<()> {
+    let outcomes = |files: &Files| -> anyhow::Result<(Outcome, Outcome)> {
+        oracle.prepare(files)?;
+        Ok((oracle.build(order)?, ours(files, reorder)))
+    };
+    let (theirs, mine) = outcomes(&files)?;
+    let sort = sort_of(&theirs, &mine);
+    if sort.is_none() {
+        say(&format!("==== case {case}: not seen again, the oracle's output varies"));
+        return Ok(());
+    }
+    let small = shrink(files, SHRINK_BUDGET, &mut |files| {
+        outcomes(files).is_ok_and(|(theirs, mine)| sort_of(&theirs, &mine) == sort)
+    });
+    let (theirs, mine) = outcomes(&small)?;
+    let mut text = format!("==== case {case}, order {order}: {:?}\n", sort.map(|(sort, _)| sort));
+    for (path, content) in &small {
+        let _ = write!(text, "---- {path}\n{}", file_text(content));
+    }
+    let shown = |outcome: &Outcome| match outcome {
+        Ok(text) => text.clone(),
+        Err(text) => format!("FAILS {}\n", text.chars().take(600).collect::<String>()),
+    };
+    let _ = write!(text, "---- theirs\n{}---- ours\n{}", shown(&theirs), shown(&mine));
+    say(&text);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a command of xtask reports to its caller")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_makes_the_same_files_each_time_and_our_library_builds_most() {
+        let mut built = 0;
+        for seed in 0..40 {
+            let files = layers::files(seed);
+            assert_eq!(files, layers::files(seed));
+            built += usize::from(ours(&files, ORDERS[0].0).is_ok());
+        }
+        assert!(built > 15, "only {built} of 40 could be built");
+    }
+}
