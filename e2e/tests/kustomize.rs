@@ -128,7 +128,15 @@ async fn bad_input_is_named_on_its_object_and_others_go_on() -> Result<()> {
     let staged =
         [config("in-stage", "x"), "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: Not_A_Name\n".to_owned()]
             .join("---\n");
-    let files = [("good/a.yaml", good.as_str()), ("broken/bad.yaml", broken), ("refused/all.yaml", &staged)];
+    let nested = "resources:\n- sub\n";
+    let misspelt = "namePrefix: x-\nresorces:\n- a.yaml\n";
+    let files = [
+        ("nested/kustomization.yaml", nested),
+        ("nested/sub/kustomization.yaml", misspelt),
+        ("good/a.yaml", good.as_str()),
+        ("broken/bad.yaml", broken),
+        ("refused/all.yaml", &staged),
+    ];
     let copy = stack.repository("app", &files)?;
     let head = copy.run(&["rev-parse", "HEAD"])?.trim().to_owned();
     let _source = stack.source_controller()?.start().await?;
@@ -137,6 +145,7 @@ async fn bad_input_is_named_on_its_object_and_others_go_on() -> Result<()> {
     apply(&client, repository(&stack, "app")).await?;
     apply(&client, kustomization("broken", "app", &json!({ "path": "./broken" }))).await?;
     apply(&client, kustomization("refused", "app", &json!({ "path": "./refused" }))).await?;
+    apply(&client, kustomization("nested", "app", &json!({ "path": "./nested" }))).await?;
     apply(&client, kustomization("no-path", "app", &json!({ "path": "./absent" }))).await?;
     apply(&client, kustomization("unsupported", "app", &json!({ "path": "./good", "wait": true }))).await?;
     apply(&client, kustomization("no-source", "absent", &json!({}))).await?;
@@ -146,6 +155,7 @@ async fn bad_input_is_named_on_its_object_and_others_go_on() -> Result<()> {
     let cases = [
         ("broken", "BuildFailed", vec!["broken/bad.yaml", "line 4: did not find expected key"]),
         ("refused", "ReconciliationFailed", vec!["ConfigMap/apps/Not_A_Name dry-run failed (Invalid)"]),
+        ("nested", "BuildFailed", vec!["resorces", "(in nested/sub/kustomization.yaml, line 2)"]),
         ("no-path", "ArtifactFailed", vec!["kustomization path not found: stat", "absent"]),
         ("unsupported", "UnsupportedField", vec!["spec.wait is not supported"]),
     ];

@@ -100,8 +100,14 @@ fn run(sourced: &Sourced, injection: &Injection) -> Result<(Vec<serde_json::Valu
     Ok((documents.collect::<Result<_, _>>()?, digest))
 }
 
+/// kustomize's text, and behind it the file and line at fault where that text leaves them out.
 fn describe(error: &BuildError) -> String {
-    sluice_runtime::logging::error_chain(error)
+    let text = sluice_runtime::logging::error_chain(error);
+    match error.place() {
+        Some((file, 0)) => format!("{text} (in {file})"),
+        Some((file, line)) => format!("{text} (in {file}, line {line})"),
+        None => text,
+    }
 }
 
 fn injection(object: &Kustomization) -> Injection {
