@@ -19,6 +19,8 @@ trap 'exit 130' INT TERM
 
 headline "tools"
 need_rust
+# An implementation of HMAC and a reader of archives that are not ours.
+need_programs openssl=openssl tar=tar
 rustup component add clippy rustfmt >/dev/null 2>&1 || true
 begin_control_plane "$log"
 if ! cargo nextest --version >/dev/null 2>&1; then

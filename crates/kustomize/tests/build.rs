@@ -1,20 +1,12 @@
 //! Builds of small trees of our own: what comes out, what is refused and in which words, and what was looked at.
 
+mod common;
+
 use std::collections::BTreeSet;
 
 use sluice_kustomize::{BuildError, BuildLimits, LoadRestrictor, MemoryTree, Options, RelPath, build, describe};
 
-fn path(text: &str) -> RelPath {
-    RelPath::new(text).expect("the tests name paths within the tree")
-}
-
-fn tree(files: &[(&str, &str)]) -> MemoryTree {
-    let mut tree = MemoryTree::new();
-    for (name, content) in files {
-        tree.insert(path(name), *content);
-    }
-    tree
-}
+use common::{path, tree};
 
 fn built(files: &[(&str, &str)], dir: &str) -> Result<String, String> {
     let build = build(&tree(files), &path(dir), &Options::default()).map_err(|error| describe(&error))?;

@@ -1,21 +1,12 @@
 //! The top kustomization that is made up or edited.
 
+mod common;
+
 use sluice_kustomize::{
-    FileTree, ImageOverride, Injection, MemoryTree, Options, PatchOverride, PatchTarget, RelPath, build, describe,
-    generate,
+    FileTree, ImageOverride, Injection, Options, PatchOverride, PatchTarget, build, describe, generate,
 };
 
-fn path(text: &str) -> RelPath {
-    RelPath::new(text).expect("the tests name paths within the tree")
-}
-
-fn tree(files: &[(&str, &str)]) -> MemoryTree {
-    let mut tree = MemoryTree::new();
-    for (name, content) in files {
-        tree.insert(path(name), *content);
-    }
-    tree
-}
+use common::{path, tree};
 
 fn text(files: &[(&str, &str)], dir: &str, injection: &Injection) -> Result<String, String> {
     let tree = tree(files);
