@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use sluice_kustomize::{BuildError, BuildLimits, LoadRestrictor, MemoryTree, Options, RelPath, build, describe};
+use sluice_kustomize::{BuildError, BuildLimits, LoadRestrictor, MemoryTree, Options, build, describe};
 
 use common::{path, tree};
 
