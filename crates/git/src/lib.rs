@@ -16,7 +16,6 @@ mod pkt_line;
 mod reference;
 mod remote;
 mod resolve;
-mod semver_range;
 mod store;
 mod tree;
 
@@ -27,6 +26,6 @@ pub use pkt_line::ProtocolError;
 pub use reference::{Reference, ReferenceError, ReferenceSpec};
 pub use remote::{Limits, Remote, RemoteConfig, RemoteError};
 pub use resolve::{RemoteRef, ResolveError, Resolved, Target, resolve};
-pub use semver_range::Range as SemverRange;
+pub use sluice_semver_range::Range as SemverRange;
 pub use store::StoreError;
 pub use tree::{Entry, EntryKind, Tree, Visit, VisitError, WalkError, WalkLimits};

@@ -1,6 +1,8 @@
 //! `spec.ref` as one value. Deliberately knows nothing of what a remote has; see `resolve`.
 
-use crate::{ObjectId, semver_range::Range};
+use sluice_semver_range::Range;
+
+use crate::ObjectId;
 
 /// The fields of `spec.ref`; an empty string counts as absent.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use crate::reference::without_peel_suffix;
-use crate::semver_range::{Range, parse_tag};
 use crate::{ObjectId, Reference};
+use sluice_semver_range::{Range, parse_tag};
 
 /// A reference that a remote has.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,11 +2,16 @@
 //!
 //! Deliberately no fakes of what can be had for real, and nothing that a shipped binary links.
 
+pub mod azure;
 pub mod control_plane;
 pub mod controller;
 pub mod git;
+pub mod registry;
+pub mod s3;
 pub mod sink;
+pub mod ssh;
 pub mod supervise;
+pub mod tools;
 pub mod wait;
 pub mod workspace;
 

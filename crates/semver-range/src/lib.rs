@@ -123,7 +123,7 @@ fn parse_comparison(operator: Operator, text: &str) -> Option<Comparison> {
 }
 
 /// A tag as a version: a leading `v` and zero-padded numbers are tolerated, three dotted parts are required.
-pub(crate) fn parse_tag(tag: &str) -> Option<Version> {
+pub fn parse_tag(tag: &str) -> Option<Version> {
     let (core, pre, build) = split_version(tag)?;
     let mut parts = core.split('.').map(parse_number);
     let version = Version { major: parts.next()??, minor: parts.next()??, patch: parts.next()??, pre, build };

@@ -1,0 +1,4 @@
+//! Verification of signatures: of Git commits and tags (OpenPGP, SSH), and of OCI artifacts (cosign, notation).
+//!
+//! Deliberately no I/O: what is verified, the keys and the time come as arguments, and fetching signatures from a registry is the
+//! caller's.

@@ -1,0 +1,1 @@
+//! Azure Blob Storage: npm's `azurite` on loopback.

@@ -1,0 +1,1 @@
+//! An OCI registry: Debian's `docker-registry` on loopback.

@@ -1,0 +1,1 @@
+//! OpenSSH serving Git repositories on loopback.
