@@ -18,4 +18,4 @@ pub mod status;
 mod text_enum;
 
 pub use schema::crds;
-pub use status::{ArtifactSource, ObjectStatus, Reconcilable};
+pub use status::{ArtifactSource, ArtifactStatus, ObjectStatus, Reconcilable};

@@ -39,6 +39,16 @@ pub trait ArtifactSource {
     fn artifact(&self) -> Option<&Artifact>;
 }
 
+/// The status of a kind that publishes an artifact.
+pub trait ArtifactStatus: ObjectStatus {
+    /// The artifact that is published now, if any.
+    fn artifact(&self) -> Option<&Artifact>;
+    /// Replaces the published artifact.
+    fn set_artifact(&mut self, artifact: Option<Artifact>);
+    /// The address of the newest artifact under a name that stays; `None` for kinds that have no such name.
+    fn link_mut(&mut self) -> Option<&mut Option<String>>;
+}
+
 /// Implements [`ObjectStatus`] by the fields that the schema gives every such status.
 macro_rules! object_status {
     ($status:ty) => {
@@ -96,4 +106,24 @@ macro_rules! artifact_source {
     };
 }
 
-pub(crate) use {artifact_source, object_status, reconcilable};
+/// Implements [`ArtifactStatus`] by the field `artifact` and an expression for the link.
+macro_rules! artifact_status {
+    ($status:ty, |$this:ident| $link:expr) => {
+        impl $crate::status::ArtifactStatus for $status {
+            fn artifact(&self) -> Option<&$crate::meta::Artifact> {
+                self.artifact.as_ref()
+            }
+
+            fn set_artifact(&mut self, artifact: Option<$crate::meta::Artifact>) {
+                self.artifact = artifact;
+            }
+
+            fn link_mut(&mut self) -> Option<&mut Option<String>> {
+                let $this = self;
+                $link
+            }
+        }
+    };
+}
+
+pub(crate) use {artifact_source, artifact_status, object_status, reconcilable};

@@ -11,7 +11,7 @@ use crate::resource::{Behavior, Resource};
 pub(crate) fn absorb(resources: &mut ResMap, resource: Resource) -> Result<(), BuildError> {
     let fail = |problem: String| BuildError::Absorb { problem };
     let id = resource.id.clone();
-    match (resources.find(&id), resource.behavior) {
+    match (&resources.find(&id)[..], resource.behavior) {
         ([], Behavior::Merge | Behavior::Replace) => {
             Err(fail(format!("id {} does not exist; cannot merge or replace", id.go_syntax())))
         }

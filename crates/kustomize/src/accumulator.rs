@@ -251,18 +251,13 @@ impl Engine<'_> {
                 kind: step.kind.clone(),
                 cause: error.into(),
             })?;
-            let settled: Result<(), std::convert::Infallible> = all.resources.edit_contents(|resource| {
-                resource.settle_shared();
-                Ok(())
-            });
-            match settled {
-                Ok(()) => {}
-            }
+            all.resources.settle_shared();
             if let Some(origin) = &step.origin {
                 record(&mut all.resources, origin);
             }
             all.resources.drop_empty();
         }
+        all.resources.compact();
         Ok(())
     }
 

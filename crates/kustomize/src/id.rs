@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::id_index::Fingerprint;
+
 /// Group, version and kind; blank parts are unknown or, in selectors, match anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Gvk {
@@ -33,6 +35,11 @@ impl Gvk {
         CLUSTER_SCOPED.iter().any(|(group, versions, kinds)| {
             *group == self.group && versions.contains(&self.version.as_str()) && kinds.contains(&self.kind.as_str())
         })
+    }
+
+    /// What stands in look-ups for an id of this group and version.
+    pub(crate) fn fingerprint_of(&self, kind: &str, name: &str, effective_namespace: &str) -> Fingerprint {
+        Fingerprint::of(&(&*self.group, &*self.version, kind, name, effective_namespace))
     }
 
     /// The value of `apiVersion`.
@@ -97,6 +104,11 @@ impl ResId {
             quoted(&self.name),
             quoted(&self.namespace)
         )
+    }
+
+    /// What stands for the id in look-ups.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.gvk.fingerprint_of(&self.gvk.kind, &self.name, self.effective_namespace())
     }
 
     /// The form in which ids are equal and are looked up.

@@ -26,6 +26,7 @@ mod go_syntax;
 mod growth;
 mod hash;
 mod id;
+mod id_index;
 mod inject;
 mod json_patch;
 mod kustomization;

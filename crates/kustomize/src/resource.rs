@@ -4,6 +4,7 @@ use serde_json::Value as Json;
 use sluice_yaml::{Mapping, Node, WriteError};
 
 use crate::id::{Gvk, IdKey, ResId, split_api_version};
+use crate::id_index::Fingerprint;
 use crate::origin::Origin;
 
 /// What a generated resource does when its id is taken.
@@ -63,6 +64,10 @@ pub struct Resource {
     pub(crate) transformations: Vec<Origin>,
     /// Values that several fields share, by their number less one.
     pub(crate) shared: Vec<String>,
+    /// Past ids that were given up in the change that is under way: the index still has them.
+    pub(crate) forgotten: Vec<PastId>,
+    /// Whether it was emptied and only its place is still there.
+    pub(crate) dropped: bool,
 }
 
 impl Resource {
@@ -111,6 +116,18 @@ impl Resource {
 
     pub(crate) fn past_gvk(&self, past: &PastId) -> Gvk {
         Gvk { kind: past.kind.clone(), ..self.id.gvk.clone() }
+    }
+
+    /// What stands for a past id in look-ups.
+    pub(crate) fn past_fingerprint(&self, past: &PastId) -> Fingerprint {
+        self.id.gvk.fingerprint_of(&past.kind, &past.name, &past.namespace)
+    }
+
+    /// What stands for each present and past id and its name in look-ups.
+    pub(crate) fn fingerprints(&self) -> impl Iterator<Item = (Fingerprint, Fingerprint)> {
+        let name = |name: &str| Fingerprint::of(&name);
+        let past = self.past.iter().map(move |past| (self.past_fingerprint(past), name(&past.name)));
+        std::iter::once((self.id.fingerprint(), name(&self.id.name))).chain(past)
     }
 
     /// Present and past ids in the form in which they are looked up; each once.
@@ -172,7 +189,7 @@ impl Resource {
 
     /// Forgets all that kustomize keeps in annotations of its own, because a patch took the annotations away.
     pub(crate) fn forget_history(&mut self) {
-        self.past.clear();
+        self.forgotten.append(&mut self.past);
         self.prefixes.clear();
         self.suffixes.clear();
         self.behavior = Behavior::default();

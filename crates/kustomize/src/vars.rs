@@ -19,7 +19,9 @@ pub(crate) fn add_vars(known: &mut Vec<Var>, new: &[Var], resources: &mut ResMap
         if !var.object.namespace.is_empty() {
             wanted.namespace.clone_from(&var.object.namespace);
         }
-        let found: Vec<usize> = (0..resources.len())
+        let found: Vec<usize> = resources
+            .positions()
+            .into_iter()
             .filter(|&index| {
                 resources.get(index).keys().iter().any(|key| {
                     key.gvk == wanted.gvk

@@ -17,7 +17,8 @@ use sluice_storage::{AddressError, InvalidRoot, Retention, Storage, advertised_h
 
 use crate::file_server;
 use crate::flags::{FEATURE_GATES, Flags};
-use crate::gitrepository::GitRepositoryReconciler;
+use crate::gitrepository::GitRepositoryPhases;
+use crate::source::SourceReconciler;
 
 /// Bound of running passes at the end; the stock Deployment gives 10 s in all, and a fetch can be started over at no loss.
 const DRAIN: Duration = Duration::from_secs(4);
@@ -62,7 +63,10 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     let process = Process::start(identity, &flags.common, |_| ()).await?;
     let storage = Arc::new(open_storage(&flags, process.hostname())?);
     let dispatcher = Dispatcher::new(
-        GitRepositoryReconciler::new(process.client().clone(), Arc::clone(&storage), flags.git_mirror_path.clone()),
+        SourceReconciler::new(
+            GitRepositoryPhases::new(process.client().clone(), Arc::clone(&storage), flags.git_mirror_path.clone()),
+            Arc::clone(&storage),
+        ),
         process.client().clone(),
         Cache::default(),
         process.recorder().clone(),

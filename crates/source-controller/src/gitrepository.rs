@@ -1,87 +1,75 @@
 //! GitRepository: a commit of a Git repository, published as an artifact.
 //!
-//! A pass: `stored` checks the artifact on disk, `remote` turns the spec and its Secrets into a remote, `probe` finds the commit,
-//! `publish` fetches, packs and stores it; `verdict` turns whatever they return into conditions, events and the next pass.
+//! The phases: `remote` turns the spec and its Secrets into a remote, `probe` finds the commit, `publish` fetches, packs and stores it;
+//! `verdict` says what their errors mean.
 //!
-//! Deliberately the only place here that knows the order of the phases. Signature checks, includes, submodules, sparse checkout, SSH and
-//! provider logins are not built yet and refused by name.
+//! Deliberately the only place here that knows the order of the phases.
 
 mod probe;
 mod publish;
 mod remote;
-mod report;
-mod stored;
 mod supported;
 mod verdict;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use kube::Client;
-use sluice_api::Reconcilable;
+use sluice_api::constants::{condition, reason};
 use sluice_api::source::{GitRepository, GitRepositoryStatus};
-use sluice_artifact::{ArtifactDir, ArtifactPath};
+use sluice_conditions::Summary;
 use sluice_git::Mirror;
-use sluice_runtime::dispatcher::{Finalized, Next, Outcome, Pass, Reconciler};
+use sluice_runtime::dispatcher::Pass;
 use sluice_runtime::logging::error_chain;
 use sluice_runtime::queue::Key;
-use sluice_runtime::recorder::Notice;
-use sluice_storage::{COLLECTION_BUDGET, Storage};
+use sluice_storage::Storage;
 
-use report::Report;
+use crate::source::{Done, Phases, Report, SourceKind, Stored, Verdict};
 
 /// Mirrors larger than this are dropped before the next fetch: ten times a large repository's packed head.
 const MAX_MIRROR_BYTES: u64 = 1 << 30;
 
-/// Reconciles objects of the kind GitRepository.
-pub struct GitRepositoryReconciler {
+impl SourceKind for GitRepository {
+    const KIND: &'static str = "GitRepository";
+    const SUMMARY: Summary<'static> = Summary {
+        priority: &[
+            condition::STORAGE_OPERATION_FAILED,
+            condition::FETCH_FAILED,
+            condition::INCLUDE_UNAVAILABLE,
+            condition::ARTIFACT_OUTDATED,
+            condition::ARTIFACT_IN_STORAGE,
+            condition::SOURCE_VERIFIED,
+            condition::STALLED,
+            condition::RECONCILING,
+        ],
+        negative: &[
+            condition::STORAGE_OPERATION_FAILED,
+            condition::FETCH_FAILED,
+            condition::INCLUDE_UNAVAILABLE,
+            condition::ARTIFACT_OUTDATED,
+            condition::STALLED,
+            condition::RECONCILING,
+        ],
+        veto: Some(condition::SOURCE_VERIFIED),
+    };
+    const FAILURES: &'static [&'static str] =
+        &[condition::FETCH_FAILED, condition::STORAGE_OPERATION_FAILED, condition::INCLUDE_UNAVAILABLE];
+    const LINK: Option<&'static str> = None;
+}
+
+/// Fetches, packs and publishes commits.
+pub(crate) struct GitRepositoryPhases {
     client: Client,
     storage: Arc<Storage>,
     mirror_root: PathBuf,
     mirrors: Mutex<HashMap<Key, Mirror>>,
 }
 
-impl GitRepositoryReconciler {
-    /// A reconciler that publishes into `storage` and keeps its Git mirrors below `mirror_root`.
-    pub fn new(client: Client, storage: Arc<Storage>, mirror_root: PathBuf) -> Self {
+impl GitRepositoryPhases {
+    /// Publishes into `storage` and keeps Git mirrors below `mirror_root`.
+    pub(crate) fn new(client: Client, storage: Arc<Storage>, mirror_root: PathBuf) -> Self {
         Self { client, storage, mirror_root, mirrors: Mutex::default() }
-    }
-
-    async fn phases(&self, pass: &Pass<GitRepository>, report: &mut Report) -> Result<verdict::Done, verdict::Failure> {
-        let object = pass.object.as_ref();
-        let stored = stored::check(&self.storage, object).await;
-        report.stored(&stored);
-        supported::check(object)?;
-        report.begin(object);
-        if report.is_news(object, pass.requested) {
-            report.show(&pass.writer).await;
-        }
-        let remote = remote::prepare(&self.client, object).await?;
-        let probed = probe::probe(&remote, object, stored.current()).await?;
-        let resolved = match probed {
-            probe::Probed::Unchanged(revision) => return Ok(verdict::Done::Unchanged { revision }),
-            probe::Probed::Changed(resolved) => resolved,
-        };
-        let fetched = publish::fetch(&self.mirror(&pass.key), &remote, &resolved, &object.spec.url).await?;
-        let revision = fetched.revision();
-        if let Some(current) = stored.current().filter(|current| current.revision == revision)
-            && !probe::content_settings_changed(object)
-        {
-            return Ok(verdict::Done::UpToDate { revision: current.revision.clone() });
-        }
-        report.new_revision(&revision);
-        report.show(&pass.writer).await;
-        let mirror = self.mirror(&pass.key);
-        let published = publish::publish(Arc::clone(&self.storage), object, &mirror, &fetched).await;
-        if published.as_ref().is_err_and(publish::StoreFailed::is_damaged_mirror)
-            && let Err(error) = mirror.reset().await
-        {
-            tracing::error!(error = error_chain(&error), "cannot reset the damaged mirror");
-        }
-        let artifact = published?;
-        Ok(verdict::Done::Published { artifact, subject: fetched.subject() })
     }
 
     /// The mirror of one object. Named by hand rather than by URL, so that a changed URL reuses what it has in common.
@@ -97,68 +85,58 @@ impl GitRepositoryReconciler {
     }
 }
 
-impl Reconciler for GitRepositoryReconciler {
+impl Phases for GitRepositoryPhases {
     type Object = GitRepository;
+    type Failure = verdict::Failure;
 
-    async fn reconcile(&self, pass: Pass<GitRepository>) -> Outcome<GitRepositoryStatus> {
-        let mut report = Report::new(&pass);
-        let result = self.phases(&pass, &mut report).await;
-        let outcome = verdict::conclude(report, &pass.object, result);
-        self.collect_garbage(&pass, &outcome.status).await;
-        outcome
-    }
-
-    async fn finalize(&self, pass: Pass<GitRepository>) -> Finalized {
-        let storage = Arc::clone(&self.storage);
-        let mirror_dir = self.mirror_dir(&pass.key);
-        let key = pass.key.clone();
-        let removed = tokio::task::spawn_blocking(move || {
-            if let Ok(dir) = ArtifactDir::new("GitRepository", &key.namespace, &key.name) {
-                storage.remove_all(&dir).map_err(|error| error_chain(&error))?;
-            }
-            match std::fs::remove_dir_all(&mirror_dir) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
-                _ => Ok(()),
-            }
-        })
-        .await;
-        let failure = match removed {
-            Ok(Ok(())) => return Finalized::Done(vec![verdict::collected_for_deletion()]),
-            Ok(Err(error)) => error,
-            Err(error) => error.to_string(),
+    async fn run(
+        &self,
+        pass: &Pass<GitRepository>,
+        report: &mut Report<GitRepository>,
+        stored: &Stored,
+    ) -> Result<Done<GitRepositoryStatus>, verdict::Failure> {
+        let object = pass.object.as_ref();
+        supported::check(object)?;
+        let remote = remote::prepare(&self.client, object).await?;
+        let resolved = match probe::probe(&remote, object, stored.current()).await? {
+            probe::Probed::Unchanged(revision) => return Ok(verdict::unchanged(&revision)),
+            probe::Probed::Changed(resolved) => resolved,
         };
-        Finalized::Failed(vec![verdict::collection_failed(&failure)])
+        let mirror = self.mirror(&pass.key);
+        let fetched = publish::fetch(&mirror, &remote, &resolved, &object.spec.url).await?;
+        let revision = fetched.revision();
+        let is_stored = stored.current().is_some_and(|current| current.revision == revision);
+        if is_stored && !probe::content_settings_changed(object) {
+            return Ok(verdict::up_to_date(&revision));
+        }
+        let news = format!("new upstream revision '{revision}'");
+        if is_stored {
+            report.working(&format!("building artifact: {news}"));
+        } else {
+            report.outdated(reason::NEW_REVISION, &news);
+        }
+        report.show(&pass.writer).await;
+        let published = publish::publish(&self.storage, object, &mirror, &fetched).await;
+        if published.as_ref().is_err_and(publish::StoreFailed::is_damaged_mirror)
+            && let Err(error) = mirror.reset().await
+        {
+            tracing::error!(error = error_chain(&error), "cannot reset the damaged mirror");
+        }
+        Ok(verdict::published(object, published?, &fetched.subject()))
     }
 
-    fn settle_suspended(&self, object: &GitRepository, status: &mut GitRepositoryStatus) -> Vec<Notice> {
-        report::settle_suspended(object, status);
-        Vec::new()
+    fn classify(&self, failure: &verdict::Failure) -> Verdict {
+        verdict::classify(failure)
+    }
+
+    fn discard(&self, key: &Key) -> Result<(), String> {
+        match std::fs::remove_dir_all(self.mirror_dir(key)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
+            _ => Ok(()),
+        }
     }
 
     fn forget(&self, key: &Key) {
         self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
-}
-
-impl GitRepositoryReconciler {
-    /// Removes what the retention no longer covers. A failure only costs disk and is tried again in the next pass.
-    async fn collect_garbage(&self, pass: &Pass<GitRepository>, status: &GitRepositoryStatus) {
-        let Some(current) = status.artifact.as_ref().and_then(|artifact| artifact.path.parse::<ArtifactPath>().ok())
-        else {
-            return;
-        };
-        let storage = Arc::clone(&self.storage);
-        let now = pass.now;
-        let collect = move || storage.garbage_collect(&current, now, Instant::now() + COLLECTION_BUDGET);
-        match tokio::task::spawn_blocking(collect).await {
-            Ok(Ok(collected)) => tracing::debug!(?collected, "collected garbage"),
-            Ok(Err(error)) => tracing::error!(error = error_chain(&error), "garbage collection failed"),
-            Err(error) => tracing::error!(error = error_chain(&error), "garbage collection failed"),
-        }
-    }
-}
-
-/// The next pass after a success.
-fn after_interval(object: &GitRepository) -> Next {
-    Next::Interval(object.interval())
 }

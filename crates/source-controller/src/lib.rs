@@ -6,4 +6,5 @@
 pub mod app;
 pub mod file_server;
 pub mod flags;
-pub mod gitrepository;
+mod gitrepository;
+mod source;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::DEFAULT_TIMEOUT;
 use crate::meta::{Artifact, GoDuration, INTERVAL_PATTERN, LocalObjectReference, TIMEOUT_PATTERN};
 use crate::schema::{cel_rules, conditions_schema};
-use crate::status::{artifact_source, object_status, reconcilable};
+use crate::status::{artifact_source, artifact_status, object_status, reconcilable};
 use crate::text_enum::text_enum;
 
 /// CEL rules of the spec, each with its message.
@@ -198,3 +198,4 @@ impl Bucket {
 object_status!(BucketStatus);
 reconcilable!(Bucket);
 artifact_source!(Bucket);
+artifact_status!(BucketStatus, |status| Some(&mut status.url));

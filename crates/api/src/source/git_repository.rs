@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::DEFAULT_TIMEOUT;
 use crate::meta::{Artifact, GoDuration, INTERVAL_PATTERN, LocalObjectReference, TIMEOUT_PATTERN};
 use crate::schema::{cel_rules, conditions_schema};
-use crate::status::{artifact_source, object_status, reconcilable};
+use crate::status::{artifact_source, artifact_status, object_status, reconcilable};
 use crate::text_enum::text_enum;
 
 /// CEL rules of the spec, each with its message.
@@ -244,3 +244,4 @@ impl GitRepository {
 object_status!(GitRepositoryStatus);
 reconcilable!(GitRepository);
 artifact_source!(GitRepository);
+artifact_status!(GitRepositoryStatus, |_status| None);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{OidcIdentity, SignatureProvider};
 use crate::meta::{Artifact, GoDuration, INTERVAL_PATTERN, LocalObjectReference};
 use crate::schema::{cel_rules, conditions_schema};
-use crate::status::{artifact_source, object_status, reconcilable};
+use crate::status::{artifact_source, artifact_status, object_status, reconcilable};
 use crate::text_enum::text_enum;
 
 /// CEL rules of the spec, each with its message.
@@ -179,3 +179,4 @@ impl HelmChart {
 object_status!(HelmChartStatus);
 reconcilable!(HelmChart);
 artifact_source!(HelmChart);
+artifact_status!(HelmChartStatus, |status| Some(&mut status.url));

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{DEFAULT_TIMEOUT, RegistryProvider};
 use crate::meta::{AccessFrom, Artifact, GoDuration, INTERVAL_PATTERN, LocalObjectReference, TIMEOUT_PATTERN};
 use crate::schema::conditions_schema;
-use crate::status::{Reconcilable, artifact_source, object_status};
+use crate::status::{Reconcilable, artifact_source, artifact_status, object_status};
 use crate::text_enum::text_enum;
 
 /// Time between two index downloads where the spec sets none.
@@ -141,3 +141,4 @@ impl Reconcilable for HelmRepository {
 
 object_status!(HelmRepositoryStatus);
 artifact_source!(HelmRepository);
+artifact_status!(HelmRepositoryStatus, |status| Some(&mut status.url));

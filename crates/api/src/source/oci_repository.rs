@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{DEFAULT_TIMEOUT, OidcIdentity, RegistryProvider, SignatureProvider};
 use crate::meta::{Artifact, GoDuration, INTERVAL_PATTERN, LocalObjectReference, TIMEOUT_PATTERN};
 use crate::schema::conditions_schema;
-use crate::status::{artifact_source, object_status, reconcilable};
+use crate::status::{artifact_source, artifact_status, object_status, reconcilable};
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -198,3 +198,4 @@ impl OCIRepository {
 object_status!(OCIRepositoryStatus);
 reconcilable!(OCIRepository);
 artifact_source!(OCIRepository);
+artifact_status!(OCIRepositoryStatus, |status| Some(&mut status.url));

@@ -108,7 +108,7 @@ impl Transform for SetNamespace {
         if self.namespace.is_empty() {
             return Ok(());
         }
-        for index in 0..resources.len() {
+        for index in resources.positions() {
             resources.edit(index, |resource| {
                 resource.store_past_id();
                 self.change(resource)

@@ -9,7 +9,7 @@ use sluice_git::{Reference, ReferenceError, ReferenceSpec, Remote, RemoteError, 
 
 /// Why there is no commit.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ProbeError {
+pub(crate) enum ProbeError {
     /// `spec.ref` cannot name anything.
     #[error("failed to checkout and determine revision")]
     Reference(#[source] ReferenceError),
@@ -28,7 +28,7 @@ pub(super) enum ProbeError {
 
 /// What the remote says.
 #[derive(Debug)]
-pub(super) enum Probed {
+pub(crate) enum Probed {
     /// The stored artifact is of this revision, and nothing of the spec that shapes it changed.
     Unchanged(String),
     /// Something has to be fetched.
@@ -36,7 +36,7 @@ pub(super) enum Probed {
 }
 
 /// Asks the remote.
-pub(super) async fn probe(
+pub(crate) async fn probe(
     remote: &Remote,
     object: &GitRepository,
     stored: Option<&Artifact>,
@@ -57,7 +57,7 @@ pub(super) async fn probe(
 }
 
 /// True when a part of the spec that shapes the artifact differs from what the artifact was made with.
-pub(super) fn content_settings_changed(object: &GitRepository) -> bool {
+pub(crate) fn content_settings_changed(object: &GitRepository) -> bool {
     let status = object.status.clone().unwrap_or_default();
     object.spec.ignore != status.observed_ignore
         || object.spec.recurse_submodules != status.observed_recurse_submodules

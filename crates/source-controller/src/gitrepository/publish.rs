@@ -5,17 +5,16 @@
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::ResourceExt;
 use sluice_api::meta::Artifact;
 use sluice_api::source::GitRepository;
 use sluice_archive::{Content, FileMode, PackError, PackLimits, TarGzBuilder};
-use sluice_artifact::{ArtifactPath, PathError};
 use sluice_git::{
     Entry, EntryKind, FetchError, Fetched, Mirror, Remote, Resolved, StoreError, Tree, Visit, WalkError, WalkLimits,
 };
 use sluice_sourceignore::{Builtin, EntryKind as IgnoreKind, IGNORE_FILE, Matcher, MatcherBuilder, SourceIgnoreError};
 use sluice_storage::{PublishError, Storage};
+
+use crate::source::{self, PublishFailed};
 
 /// Directories within each other. The deepest public repositories stay below 50.
 const MAX_DEPTH: usize = 256;
@@ -23,7 +22,7 @@ const MAX_DEPTH: usize = 256;
 /// The commit could not be fetched.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to checkout and determine revision: unable to clone '{url}'")]
-pub(super) struct FetchFailed {
+pub(crate) struct FetchFailed {
     url: String,
     #[source]
     source: FetchError,
@@ -31,10 +30,7 @@ pub(super) struct FetchFailed {
 
 /// The commit could not be packed or stored.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum StoreFailed {
-    /// The object's name makes no path.
-    #[error("failed to create artifact path")]
-    Path(#[source] PathError),
+pub(crate) enum StoreFailed {
     /// The mirror has not what was just fetched.
     #[error("unable to archive artifact to storage")]
     Mirror(#[source] StoreError),
@@ -45,8 +41,8 @@ pub(super) enum StoreFailed {
     #[error("failed to read ignore rules")]
     Ignore(#[source] SourceIgnoreError),
     /// The storage refused, or the archive could not be written into it.
-    #[error("unable to archive artifact to storage")]
-    Storage(#[source] PublishError<PackFailed>),
+    #[error(transparent)]
+    Publish(#[from] PublishFailed<PackFailed>),
     /// The work was abandoned because the process ends.
     #[error("the work was abandoned")]
     Abandoned,
@@ -54,19 +50,22 @@ pub(super) enum StoreFailed {
 
 impl StoreFailed {
     /// Whether what was fetched cannot be read back: the mirror has to be made anew.
-    pub(super) fn is_damaged_mirror(&self) -> bool {
+    pub(crate) fn is_damaged_mirror(&self) -> bool {
         let unreadable = |error: &WalkError| matches!(error, WalkError::Read { .. });
         match self {
             Self::Mirror(_) => true,
-            Self::Tree(error) | Self::Storage(PublishError::Content(PackFailed::Tree(error))) => unreadable(error),
-            Self::Storage(_) | Self::Path(_) | Self::Ignore(_) | Self::Abandoned => false,
+            Self::Tree(error)
+            | Self::Publish(PublishFailed::Storage(PublishError::Content(PackFailed::Tree(error)))) => {
+                unreadable(error)
+            }
+            Self::Publish(_) | Self::Ignore(_) | Self::Abandoned => false,
         }
     }
 }
 
 /// The archive of a tree could not be written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PackFailed {
+pub(crate) enum PackFailed {
     /// The tree has an entry that is refused, or is too large.
     #[error(transparent)]
     Tree(WalkError),
@@ -77,22 +76,22 @@ pub(super) enum PackFailed {
 
 /// A commit in the mirror.
 #[derive(Debug)]
-pub(super) struct FetchedCommit(Fetched);
+pub(crate) struct FetchedCommit(Fetched);
 
 impl FetchedCommit {
     /// The artifact's revision.
-    pub(super) fn revision(&self) -> String {
+    pub(crate) fn revision(&self) -> String {
         self.0.target.revision()
     }
 
     /// The first line of the commit's message.
-    pub(super) fn subject(&self) -> String {
+    pub(crate) fn subject(&self) -> String {
         self.0.commit.subject.clone()
     }
 }
 
 /// Fetches what is missing.
-pub(super) async fn fetch(
+pub(crate) async fn fetch(
     mirror: &Mirror,
     remote: &Remote,
     resolved: &Resolved,
@@ -107,35 +106,23 @@ pub(super) async fn fetch(
 }
 
 /// Packs the commit and publishes the archive.
-pub(super) async fn publish(
-    storage: Arc<Storage>,
+pub(crate) async fn publish(
+    storage: &Arc<Storage>,
     object: &GitRepository,
     mirror: &Mirror,
     fetched: &FetchedCommit,
 ) -> Result<Artifact, StoreFailed> {
     let commit = fetched.0.commit.id;
-    let file = format!("{commit}.tar.gz");
-    let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    let path = ArtifactPath::new("GitRepository", &namespace, &name, &file).map_err(StoreFailed::Path)?;
     let tree = mirror.tree(commit).await.map_err(StoreFailed::Mirror)?;
     let ignore = object.spec.ignore.clone();
-    let revision = fetched.revision();
-    let packed = tokio::task::spawn_blocking(move || {
+    let reading = tokio::task::spawn_blocking(move || {
         let matcher = read_ignore_files(&tree, ignore.as_deref())?;
-        let stored = storage
-            .publish(&path, jiff::Timestamp::now(), |out| pack(&tree, &matcher, out))
-            .map_err(StoreFailed::Storage)?;
-        Ok(Artifact {
-            url: storage.url(&path),
-            path: path.to_string(),
-            revision,
-            digest: stored.digest.to_string(),
-            last_update_time: Time(stored.last_update_time),
-            size: i64::try_from(stored.size).ok(),
-            metadata: std::collections::BTreeMap::new(),
-        })
+        Ok((tree, matcher))
     });
-    packed.await.unwrap_or(Err(StoreFailed::Abandoned))
+    let (tree, matcher) = reading.await.unwrap_or(Err(StoreFailed::Abandoned))?;
+    let file = format!("{commit}.tar.gz");
+    let write = move |out: &mut dyn std::io::Write| pack(&tree, &matcher, out);
+    Ok(source::publish(storage, object, (&file, fetched.revision()), write).await?)
 }
 
 fn walk_limits() -> WalkLimits {

@@ -9,13 +9,13 @@ use sluice_api::source::{GitProvider, GitRepository};
 #[error(
     "{field} is not supported by this version of source-controller; remove the field, or run Flux's source-controller for this object"
 )]
-pub(super) struct Unsupported {
+pub(crate) struct Unsupported {
     /// The field, with the value where that matters.
-    pub(super) field: String,
+    pub(crate) field: String,
 }
 
 /// Checks the whole spec.
-pub(super) fn check(object: &GitRepository) -> Result<(), Unsupported> {
+pub(crate) fn check(object: &GitRepository) -> Result<(), Unsupported> {
     let spec = &object.spec;
     let provider = object.provider();
     let refused = [

@@ -1,48 +1,23 @@
-//! What came of the phases, as conditions, events and the next pass: one match over every error that they can return.
+//! What comes of the phases: one match over every error that they can return, and the words of a success.
 //!
 //! Deliberately the only place where an error gets its condition, its reason and its retry class.
-
-use std::collections::BTreeMap;
-use std::error::Error;
 
 use sluice_api::constants::{condition, reason};
 use sluice_api::meta::Artifact;
 use sluice_api::source::{GitRepository, GitRepositoryStatus};
-use sluice_conditions::{delete, mark_true};
-use sluice_runtime::dispatcher::{Next, Outcome};
-use sluice_runtime::logging::error_chain;
-use sluice_runtime::recorder::{Notice, Severity};
-use sluice_storage::PublishError;
 
-use super::after_interval;
 use super::probe::ProbeError;
 use super::publish::{FetchFailed, StoreFailed};
 use super::remote::PrepareError;
-use super::report::Report;
 use super::supported::Unsupported;
+use crate::source::{Done, Told, UNSUPPORTED_FIELD, Verdict};
 
-/// Keys of event metadata.
-const REVISION: &str = "source.toolkit.fluxcd.io/revision";
-const DIGEST: &str = "source.toolkit.fluxcd.io/digest";
-/// Reason for a field that is not honoured.
-const UNSUPPORTED_FIELD: &str = "UnsupportedField";
 /// The longest commit subject in an event, in characters.
 const SUBJECT_LENGTH: usize = 50;
 
-/// A pass that did what it should.
-#[derive(Debug)]
-pub(super) enum Done {
-    /// The remote's reference is where it was.
-    Unchanged { revision: String },
-    /// The commit had to be looked at, and is the one that is stored.
-    UpToDate { revision: String },
-    /// There is a new artifact.
-    Published { artifact: Artifact, subject: String },
-}
-
 /// A pass that did not.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// A field is not honoured.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
@@ -60,135 +35,73 @@ pub(super) enum Failure {
     Store(#[from] StoreFailed),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Retry {
-    Backoff,
-    /// Only a change of the object helps.
-    Stall,
-}
-
-/// The table: condition type, reason, retry class.
-fn classify(failure: &Failure) -> (&'static str, &'static str, Retry) {
-    use condition::{FETCH_FAILED, STORAGE_OPERATION_FAILED};
+/// The table.
+pub(crate) fn classify(failure: &Failure) -> Verdict {
+    use condition::FETCH_FAILED;
+    let storage = |reason| Verdict::backoff(condition::STORAGE_OPERATION_FAILED, reason);
     match failure {
-        Failure::Unsupported(_) => (FETCH_FAILED, UNSUPPORTED_FIELD, Retry::Stall),
+        Failure::Unsupported(_) => Verdict::stall(FETCH_FAILED, UNSUPPORTED_FIELD),
         Failure::Prepare(error) => match error {
-            PrepareError::Url { .. } => (FETCH_FAILED, reason::URL_INVALID, Retry::Stall),
-            PrepareError::Secret { .. }
-            | PrepareError::SecretNotFound(_)
-            | PrepareError::Auth(_)
-            | PrepareError::Proxy(_) => (FETCH_FAILED, reason::AUTHENTICATION_FAILED, Retry::Backoff),
-            PrepareError::Client(_) => (FETCH_FAILED, reason::GIT_OPERATION_FAILED, Retry::Backoff),
-        },
-        Failure::Probe(error) => match error {
-            ProbeError::Reference(_) | ProbeError::Remote { .. } => {
-                (FETCH_FAILED, reason::GIT_OPERATION_FAILED, Retry::Backoff)
+            PrepareError::Url { .. } => Verdict::stall(FETCH_FAILED, reason::URL_INVALID),
+            PrepareError::Secret(_) | PrepareError::Auth(_) | PrepareError::Proxy(_) => {
+                Verdict::backoff(FETCH_FAILED, reason::AUTHENTICATION_FAILED)
             }
-            ProbeError::Empty => (FETCH_FAILED, reason::EMPTY_GIT_REPOSITORY, Retry::Backoff),
+            PrepareError::Client(_) => Verdict::backoff(FETCH_FAILED, reason::GIT_OPERATION_FAILED),
         },
-        Failure::Fetch(_) => (FETCH_FAILED, reason::GIT_OPERATION_FAILED, Retry::Backoff),
+        Failure::Probe(ProbeError::Empty) => Verdict::backoff(FETCH_FAILED, reason::EMPTY_GIT_REPOSITORY),
+        Failure::Probe(ProbeError::Reference(_) | ProbeError::Remote { .. }) | Failure::Fetch(_) => {
+            Verdict::backoff(FETCH_FAILED, reason::GIT_OPERATION_FAILED)
+        }
         Failure::Store(error) => match error {
-            StoreFailed::Path(_) => (STORAGE_OPERATION_FAILED, reason::INVALID_PATH, Retry::Backoff),
-            StoreFailed::Ignore(_) => (STORAGE_OPERATION_FAILED, reason::SOURCE_IGNORE_ERROR, Retry::Backoff),
-            StoreFailed::Storage(PublishError::Directory(_)) => {
-                (STORAGE_OPERATION_FAILED, reason::DIRECTORY_CREATION_FAILED, Retry::Backoff)
+            StoreFailed::Publish(error) => error.verdict(),
+            StoreFailed::Ignore(_) => storage(reason::SOURCE_IGNORE_ERROR),
+            StoreFailed::Mirror(_) | StoreFailed::Tree(_) | StoreFailed::Abandoned => {
+                storage(reason::ARCHIVE_OPERATION_FAILED)
             }
-            StoreFailed::Storage(PublishError::Lock(_)) => {
-                (STORAGE_OPERATION_FAILED, reason::ACQUIRE_LOCK_FAILED, Retry::Backoff)
-            }
-            StoreFailed::Storage(
-                PublishError::Create(_) | PublishError::Content(_) | PublishError::Finish(_) | PublishError::Rename(_),
-            )
-            | StoreFailed::Mirror(_)
-            | StoreFailed::Tree(_)
-            | StoreFailed::Abandoned => (STORAGE_OPERATION_FAILED, reason::ARCHIVE_OPERATION_FAILED, Retry::Backoff),
         },
     }
 }
 
-/// Ends the pass.
-pub(super) fn conclude(
-    report: Report,
-    object: &GitRepository,
-    result: Result<Done, Failure>,
-) -> Outcome<GitRepositoryStatus> {
-    match result {
-        Ok(done) => succeed(report, object, done),
-        Err(failure) => fail(report, &failure),
+/// The remote's reference is where it was.
+pub(crate) fn unchanged(revision: &str) -> Done<GitRepositoryStatus> {
+    let quiet = format!("no changes since last reconciliation: observed revision '{revision}'");
+    done(revision, format!("stored artifact for commit '{revision}'"), (reason::GIT_OPERATION_SUCCEEDED, quiet))
+}
+
+/// The commit had to be looked at, and is the one that is stored.
+pub(crate) fn up_to_date(revision: &str) -> Done<GitRepositoryStatus> {
+    done(revision, format!("stored artifact for commit '{revision}'"), up_to_date_text(revision))
+}
+
+/// There is a new artifact, of a commit with this subject.
+pub(crate) fn published(object: &GitRepository, artifact: Artifact, subject: &str) -> Done<GitRepositoryStatus> {
+    let revision = artifact.revision.clone();
+    let text = format!("stored artifact for commit '{}'", shorten(subject));
+    let spec = object.spec.clone();
+    let observe = move |status: &mut GitRepositoryStatus| {
+        status.observed_ignore = spec.ignore;
+        status.observed_include = spec.include;
+        status.observed_recurse_submodules = spec.recurse_submodules;
+        status.observed_sparse_checkout = spec.sparse_checkout;
+    };
+    Done {
+        artifact: Some(artifact),
+        observe: Some(Box::new(observe)),
+        ..done(&revision, text, up_to_date_text(&revision))
     }
 }
 
-fn succeed(mut report: Report, object: &GitRepository, done: Done) -> Outcome<GitRepositoryStatus> {
-    let notice = match done {
-        Done::Unchanged { revision } => {
-            report.succeed(&revision);
-            let text = format!("no changes since last reconciliation: observed revision '{revision}'");
-            let quiet = Notice::new(Severity::Trace, reason::GIT_OPERATION_SUCCEEDED, text);
-            told(&report, quiet, &format!("stored artifact for commit '{revision}'"))
-        }
-        Done::UpToDate { revision } => {
-            report.succeed(&revision);
-            let text = format!("artifact up-to-date with remote revision: '{revision}'");
-            let quiet = Notice::new(Severity::Trace, reason::ARTIFACT_UP_TO_DATE, text);
-            told(&report, quiet, &format!("stored artifact for commit '{revision}'"))
-        }
-        Done::Published { artifact, subject } => {
-            let text = format!("stored artifact for commit '{}'", shorten(&subject));
-            let is_new = report.old_digest.as_deref() != Some(artifact.digest.as_str());
-            let revision = artifact.revision.clone();
-            observe_settings(&mut report.status, object);
-            report.status.artifact = Some(artifact);
-            report.succeed(&revision);
-            if is_new {
-                Notice::new(Severity::Info, reason::NEW_ARTIFACT, text).with_metadata(metadata(&report.status))
-            } else {
-                let quiet = format!("artifact up-to-date with remote revision: '{revision}'");
-                told(&report, Notice::new(Severity::Trace, reason::ARTIFACT_UP_TO_DATE, quiet), &text)
-            }
-        }
-    };
-    report.notices.push(notice);
-    Outcome { status: report.status, notices: report.notices, next: after_interval(object) }
-}
-
-/// A recovery is told aloud, everything else quietly.
-fn told(report: &Report, quiet: Notice, recovery: &str) -> Notice {
-    if report.recovered() {
-        Notice::new(Severity::Info, reason::SUCCEEDED, recovery).with_metadata(metadata(&report.status))
-    } else {
-        quiet
+fn done(revision: &str, text: String, quiet: (&'static str, String)) -> Done<GitRepositoryStatus> {
+    Done {
+        artifact: None,
+        observe: None,
+        stored: (reason::SUCCEEDED, format!("stored artifact for revision '{revision}'")),
+        told: Told { new: reason::NEW_ARTIFACT, recovery: reason::SUCCEEDED, text, quiet },
     }
 }
 
-fn metadata(status: &GitRepositoryStatus) -> BTreeMap<String, String> {
-    let Some(artifact) = &status.artifact else { return BTreeMap::new() };
-    BTreeMap::from([(REVISION.to_owned(), artifact.revision.clone()), (DIGEST.to_owned(), artifact.digest.clone())])
-}
-
-fn observe_settings(status: &mut GitRepositoryStatus, object: &GitRepository) {
-    status.observed_ignore.clone_from(&object.spec.ignore);
-    status.observed_include.clone_from(&object.spec.include);
-    status.observed_recurse_submodules = object.spec.recurse_submodules;
-    status.observed_sparse_checkout.clone_from(&object.spec.sparse_checkout);
-}
-
-fn fail(mut report: Report, failure: &Failure) -> Outcome<GitRepositoryStatus> {
-    let (type_, reason, retry) = classify(failure);
-    let message = error_chain(failure as &(dyn Error + 'static));
-    mark_true(&mut report.status.conditions, report.stamp, type_, reason, &message);
-    let next = match retry {
-        Retry::Backoff => {
-            delete(&mut report.status.conditions, condition::STALLED);
-            report.retry();
-            Next::Backoff
-        }
-        Retry::Stall => {
-            report.stall(reason, &message);
-            Next::Never
-        }
-    };
-    report.notices.push(Notice::new(Severity::Error, reason, message));
-    Outcome { status: report.status, notices: report.notices, next }
+fn up_to_date_text(revision: &str) -> (&'static str, String) {
+    (reason::ARTIFACT_UP_TO_DATE, format!("artifact up-to-date with remote revision: '{revision}'"))
 }
 
 fn shorten(subject: &str) -> String {
@@ -196,16 +109,4 @@ fn shorten(subject: &str) -> String {
         Some((end, _)) => format!("{}...", &subject[..end]),
         None => subject.to_owned(),
     }
-}
-
-/// The event of a deleted object whose artifacts are gone.
-pub(super) fn collected_for_deletion() -> Notice {
-    let text = "garbage collected artifacts for deleted resource";
-    Notice::new(Severity::Trace, reason::GARBAGE_COLLECTION_SUCCEEDED, text)
-}
-
-/// The event of a deleted object whose artifacts cannot be removed.
-pub(super) fn collection_failed(cause: &str) -> Notice {
-    let text = format!("garbage collection for deleted resource failed: {cause}");
-    Notice::new(Severity::Error, reason::GARBAGE_COLLECTION_FAILED, text)
 }

@@ -5,14 +5,13 @@
 use std::sync::Arc;
 
 use sluice_api::meta::Artifact;
-use sluice_api::source::GitRepository;
 use sluice_artifact::{ArtifactPath, Digest};
 use sluice_runtime::logging::error_chain;
 use sluice_storage::{Storage, VerifyError};
 
 /// What the check found.
 #[derive(Debug)]
-pub(super) enum Stored {
+pub(crate) enum Stored {
     /// The object never had an artifact.
     Never,
     /// It is there; its URL names the present host.
@@ -25,7 +24,7 @@ pub(super) enum Stored {
 
 impl Stored {
     /// The artifact, if it is whole.
-    pub(super) fn current(&self) -> Option<&Artifact> {
+    pub(crate) fn current(&self) -> Option<&Artifact> {
         match self {
             Self::Current(artifact) => Some(artifact),
             Self::Never | Self::Missing | Self::Corrupt(_) => None,
@@ -34,10 +33,8 @@ impl Stored {
 }
 
 /// Hashes the stored file anew and compares. Removes a file that is not what it should be.
-pub(super) async fn check(storage: &Arc<Storage>, object: &GitRepository) -> Stored {
-    let Some(artifact) = object.status.as_ref().and_then(|status| status.artifact.clone()) else {
-        return Stored::Never;
-    };
+pub(super) async fn check(storage: &Arc<Storage>, artifact: Option<&Artifact>) -> Stored {
+    let Some(artifact) = artifact.cloned() else { return Stored::Never };
     let storage = Arc::clone(storage);
     let checked = tokio::task::spawn_blocking(move || verify(&storage, artifact)).await;
     checked.unwrap_or_else(|error| Stored::Corrupt(error.to_string()))
