@@ -1,10 +1,12 @@
 //! From a URL and the data of a Secret to credentials: a pure function.
 //!
-//! Deliberately no provider logins (GitHub App, Azure, AWS) and no SSH keys; those replace what is found here.
+//! Deliberately no provider logins (GitHub App, Azure, AWS); those replace what is found here.
 
 use std::collections::BTreeMap;
 
 use sluice_http_client::{ClientIdentity, Secret, Url};
+
+use crate::ssh::{IdentityError, SshAuth, SshAuthError};
 
 /// How requests to a remote authenticate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum Auth {
     },
     /// An HTTP bearer token.
     Bearer(Secret<String>),
+    /// A key, and the keys that the host may have.
+    Ssh(Box<SshAuth>),
 }
 
 /// TLS material of one remote, PEM.
@@ -59,12 +63,28 @@ pub enum AuthError {
         /// The Secret's key.
         key: &'static str,
     },
+    /// An ssh remote without a key or without host keys.
+    #[error("invalid '{scheme}' auth option: '{key}' is required")]
+    Required {
+        /// The URL's scheme.
+        scheme: String,
+        /// The Secret's key.
+        key: &'static str,
+    },
+    /// The SSH key is encrypted and the Secret has no `password`. The caller names the Secret.
+    #[error("SSH identity key is encrypted but no 'password' field was provided")]
+    IdentityEncrypted,
+    /// The SSH key or the host keys are unusable.
+    #[error(transparent)]
+    Ssh(SshAuthError),
     /// Half of a client certificate.
     #[error("secret keys 'tls.crt' and 'tls.key' must be set together")]
     HalfIdentity,
 }
 
-/// Credentials for an http(s) remote: `bearerToken`, or `username` and `password` with what is missing taken from the URL's userinfo;
+/// Credentials for a remote. For ssh: `identity` and `known_hosts`, `password` being the key's passphrase; the user is the URL's, or `git`.
+///
+/// For http(s): `bearerToken`, or `username` and `password` with what is missing taken from the URL's userinfo;
 /// `ca.crt` before `caFile`; `tls.crt` with `tls.key`. An empty map is "no Secret".
 ///
 /// A `bearerToken` key, even an empty one, makes the Secret's `username` and `password` be ignored.
@@ -72,6 +92,9 @@ pub enum AuthError {
 /// # Errors
 /// See [`AuthError`].
 pub fn auth_from_secret(url: &Url, data: &BTreeMap<String, Vec<u8>>) -> Result<Credentials, AuthError> {
+    if url.scheme() == "ssh" {
+        return Ok(Credentials { auth: ssh(url, data)?, tls: tls(data)? });
+    }
     let token = text(data, "bearerToken")?;
     let (mut username, mut password) = match token {
         Some(_) => (String::new(), String::new()),
@@ -94,6 +117,21 @@ pub fn auth_from_secret(url: &Url, data: &BTreeMap<String, Vec<u8>>) -> Result<C
     Ok(Credentials { auth, tls: tls(data)? })
 }
 
+fn ssh(url: &Url, data: &BTreeMap<String, Vec<u8>>) -> Result<Auth, AuthError> {
+    let required = |key: &'static str| {
+        let value = data.get(key).filter(|value| !value.is_empty());
+        value.ok_or_else(|| AuthError::Required { scheme: url.scheme().to_owned(), key })
+    };
+    let (_, known_hosts) = (required("identity")?, required("known_hosts")?);
+    let identity = Secret::new(text(data, "identity")?.unwrap_or_default());
+    let passphrase = text(data, "password")?.map(Secret::new);
+    match SshAuth::new(&unescape(url.username()), identity, passphrase, known_hosts) {
+        Ok(auth) => Ok(Auth::Ssh(Box::new(auth))),
+        Err(SshAuthError::Identity(IdentityError::Encrypted)) => Err(AuthError::IdentityEncrypted),
+        Err(error) => Err(AuthError::Ssh(error)),
+    }
+}
+
 fn tls(data: &BTreeMap<String, Vec<u8>>) -> Result<Tls, AuthError> {
     let bytes = |key: &str| data.get(key).filter(|value| !value.is_empty()).cloned();
     let identity = match (bytes("tls.crt"), bytes("tls.key")) {
@@ -110,7 +148,12 @@ fn text(data: &BTreeMap<String, Vec<u8>>, key: &'static str) -> Result<Option<St
 }
 
 /// Percent-decoding of userinfo. Text that is not UTF-8 when decoded is taken as it stands.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
+    String::from_utf8(unescape_bytes(text)).unwrap_or_else(|_| text.to_owned())
+}
+
+/// Percent-decoding.
+pub(crate) fn unescape_bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
@@ -126,7 +169,7 @@ fn unescape(text: &str) -> String {
             rest = tail;
         }
     }
-    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+    bytes
 }
 
 #[cfg(test)]
@@ -190,5 +233,33 @@ mod tests {
             tls: Tls { ca: Some(b"new".to_vec()), identity },
         };
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn ssh_needs_key_and_host_keys_and_takes_the_user_of_the_url() {
+        use sluice_testkit::ssh::{KeyFormat, KeyPair, KeyType};
+        let key = KeyPair::generate(KeyType::Ed25519, KeyFormat::OpenSsh, "").unwrap();
+        let encrypted = KeyPair::generate(KeyType::Ed25519, KeyFormat::OpenSsh, "secret").unwrap();
+        let known_hosts = format!("h {}", key.public);
+        let (identity, known) = (("identity", key.private.as_str()), ("known_hosts", known_hosts.as_str()));
+        for (url, expected) in [("ssh://h/r", "git"), ("ssh://me%40x@h/r", "me@x")] {
+            let Auth::Ssh(found) = auth(url, &[identity, known, ("username", "ignored")]).unwrap() else {
+                panic!("not SSH")
+            };
+            assert_eq!(found.user, expected);
+        }
+        let locked = ("identity", encrypted.private.as_str());
+        assert!(auth("ssh://h/r", &[locked, known, ("password", "secret")]).is_ok());
+        for (data, expected) in [
+            (&[][..], "invalid 'ssh' auth option: 'identity' is required"),
+            (&[known], "invalid 'ssh' auth option: 'identity' is required"),
+            (&[identity], "invalid 'ssh' auth option: 'known_hosts' is required"),
+            (&[identity, ("known_hosts", "")], "invalid 'ssh' auth option: 'known_hosts' is required"),
+            (&[identity, ("known_hosts", "# none")], "known_hosts has no usable entry"),
+            (&[("identity", "x"), known], "failed to parse the SSH identity key: it is not PEM"),
+            (&[locked, known], "SSH identity key is encrypted but no 'password' field was provided"),
+        ] {
+            assert_eq!(auth("ssh://h/r", data), Err(expected.to_owned()));
+        }
     }
 }

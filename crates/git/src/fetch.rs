@@ -5,9 +5,9 @@
 
 use bytes::{Buf as _, Bytes, BytesMut};
 
-use crate::ObjectId;
 use crate::advertisement::{Advertisement, Capabilities};
 use crate::pkt_line::{Encoder, Packet, ProtocolError, text};
+use crate::{ObjectId, RemoteRef};
 
 /// What to ask for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,11 @@ impl Plan {
             return Some(Self::direct(wants, have, capabilities.has("shallow")));
         }
         // The commit may be in the history of a branch: fetch all of it and look.
+        Self::history(refs)
+    }
+
+    /// All branches with all that leads to them. `None` without a branch.
+    pub(crate) fn history(refs: &[RemoteRef]) -> Option<Self> {
         let mut heads: Vec<ObjectId> =
             refs.iter().filter(|remote| remote.name.starts_with("refs/heads/")).map(|remote| remote.id).collect();
         heads.sort_unstable();
@@ -76,6 +81,10 @@ impl Plan {
         }
         let wished = ["multi_ack_detailed", "side-band-64k", "thin-pack", "no-progress", "ofs-delta"];
         let mut capabilities: Vec<&str> = wished.into_iter().filter(|name| server.has(name)).collect();
+        if !server.has("multi_ack_detailed") && server.has("multi_ack") {
+            // Azure DevOps answers nobody who asks for neither.
+            capabilities.push("multi_ack");
+        }
         let agent = format!("agent={agent}");
         if server.has("agent") {
             capabilities.push(&agent);

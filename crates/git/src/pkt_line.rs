@@ -49,6 +49,9 @@ pub enum ProtocolError {
         /// As accepted.
         limit: u32,
     },
+    /// More bytes than accepted.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(u64),
     /// A repository with SHA-256 names.
     #[error("object format '{0}' is not supported")]
     ObjectFormat(String),

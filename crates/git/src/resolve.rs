@@ -52,12 +52,28 @@ pub struct Resolved {
     pub target: Target,
     /// Tags that differ from the target's in build metadata only. Nearly always empty.
     pub ties: Vec<Target>,
+    pub(crate) origin: Origin,
+}
+
+/// Where a target's hash is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The remote's list: it gives the object, or the list is out of date.
+    Listed,
+    /// The user: the remote may know it as a part of a branch's history only.
+    Given,
 }
 
 impl Resolved {
     /// The revision, when it is known without fetching: compare it with the stored artifact's to find that nothing changed.
     pub fn revision(&self) -> Option<String> {
         self.ties.is_empty().then(|| self.target.revision())
+    }
+
+    /// A commit of which nothing but the name is known.
+    pub(crate) fn of_commit(id: ObjectId) -> Self {
+        let target = Target { label: None, commit: id, tag: None };
+        Self { target, ties: Vec::new(), origin: Origin::Given }
     }
 
     pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
@@ -94,7 +110,8 @@ pub fn resolve(reference: &Reference, refs: &[RemoteRef]) -> Result<Resolved, Re
         Reference::Commit { id, label } => Target { label: label.clone(), commit: *id, tag: None },
         Reference::Semver(range) => return highest(range, refs),
     };
-    Ok(Resolved { target, ties: Vec::new() })
+    let origin = if matches!(reference, Reference::Commit { .. }) { Origin::Given } else { Origin::Listed };
+    Ok(Resolved { target, ties: Vec::new(), origin })
 }
 
 fn named<'a>(find: &impl Fn(&str) -> Option<&'a RemoteRef>, name: &str, label: &str) -> Result<Target, ResolveError> {
@@ -115,7 +132,7 @@ fn highest(range: &Range, refs: &[RemoteRef]) -> Result<Resolved, ResolveError> 
     let mut targets = best.map(|(_, targets)| targets).unwrap_or_default();
     targets.sort_by(|one, other| one.label.cmp(&other.label));
     let target = targets.pop().ok_or_else(|| ResolveError::NoVersion(range.to_string()))?;
-    Ok(Resolved { target, ties: targets })
+    Ok(Resolved { target, ties: targets, origin: Origin::Listed })
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! A commit's tree, entry by entry, read from the mirror's packs: no work tree, no file of a repository's own naming on disk.
 //!
-//! Deliberately no filter, no archive and no following of symbolic links or submodules: they are reported as what they are.
+//! Submodules that were fetched appear as the directories that they are; others, and symbolic links, are reported as what they are.
+//! Deliberately no ignore rules and no archive.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use git2::{ObjectType, Repository};
 use tokio::sync::OwnedRwLockReadGuard;
 
+use crate::sparse::{Place, SparsePaths};
 use crate::{ObjectId, StoreError};
 
 /// What a visitor may fail with.
@@ -34,7 +37,7 @@ pub enum EntryKind {
     Directory,
     /// A symbolic link; its content is the link's target.
     Symlink,
-    /// Another repository's commit. It has no content here.
+    /// Another repository's commit that was not fetched. It has no content here.
     Submodule,
 }
 
@@ -58,6 +61,12 @@ pub enum WalkError {
         path: String,
         /// What is wrong with its last component.
         reason: &'static str,
+    },
+    /// A path to which the walk was restricted.
+    #[error("sparse checkout dir '{path}' does not exist in repository: no such file or directory")]
+    Absent {
+        /// The path.
+        path: String,
     },
     /// One of the limits.
     #[error("the tree has more than {limit} {what}")]
@@ -89,14 +98,33 @@ pub enum WalkError {
 
 /// The tree of one commit. Reading blocks: use it on a thread that may.
 pub struct Tree {
+    /// The repository itself, then its submodules'.
+    sources: Vec<Source>,
+    /// Submodules by their path from the root of all.
+    modules: BTreeMap<Vec<u8>, usize>,
+    _guard: OwnedRwLockReadGuard<()>,
+}
+
+struct Source {
     repository: Repository,
     root: git2::Oid,
-    _guard: OwnedRwLockReadGuard<()>,
+}
+
+impl Source {
+    fn open(dir: &Path, commit: ObjectId) -> Result<Self, StoreError> {
+        let read = |source| StoreError::Read { id: commit, source };
+        let repository = Repository::open_bare(dir).map_err(read)?;
+        let root = {
+            let object = repository.find_object(commit.to_git2().map_err(read)?, None).map_err(read)?;
+            object.as_commit().ok_or(StoreError::NotACommit(commit))?.tree_id()
+        };
+        Ok(Self { repository, root })
+    }
 }
 
 impl std::fmt::Debug for Tree {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tree({})", self.root)
+        f.debug_list().entries(self.sources.iter().map(|source| source.root)).finish()
     }
 }
 
@@ -156,13 +184,14 @@ impl Entry<'_> {
 
 impl Tree {
     pub(crate) fn open(dir: &Path, commit: ObjectId, guard: OwnedRwLockReadGuard<()>) -> Result<Self, StoreError> {
-        let read = |source| StoreError::Read { id: commit, source };
-        let repository = Repository::open_bare(dir).map_err(read)?;
-        let root = {
-            let object = repository.find_object(commit.to_git2().map_err(read)?, None).map_err(read)?;
-            object.as_commit().ok_or(StoreError::NotACommit(commit))?.tree_id()
-        };
-        Ok(Self { repository, root, _guard: guard })
+        Ok(Self { sources: vec![Source::open(dir, commit)?], modules: BTreeMap::new(), _guard: guard })
+    }
+
+    /// Puts a submodule's tree at its path.
+    pub(crate) fn add(&mut self, path: Vec<u8>, dir: &Path, commit: ObjectId) -> Result<(), StoreError> {
+        self.modules.insert(path, self.sources.len());
+        self.sources.push(Source::open(dir, commit)?);
+        Ok(())
     }
 
     /// Visits every entry, directories before what is in them, each directory's entries in the order of their names' bytes. The root itself
@@ -175,15 +204,54 @@ impl Tree {
         limits: WalkLimits,
         visitor: &mut dyn FnMut(&Entry<'_>) -> Result<Visit, VisitError>,
     ) -> Result<(), WalkError> {
-        let odb = self.repository.odb().map_err(|source| read_error(b"", source))?;
-        let mut walk = Walk { repository: &self.repository, odb, limits, entries: 0, bytes: 0, visitor };
-        walk.directory(self.root, &mut Vec::new(), 0)
+        self.walk_within(&SparsePaths::default(), limits, visitor)
+    }
+
+    /// [`Tree::walk`] of the paths alone, with the directories that lead there. Nothing else is counted or looked into, and submodules are
+    /// not followed, as in a sparse checkout. Without any path, all is walked.
+    ///
+    /// # Errors
+    /// As [`Tree::walk`], and [`WalkError::Absent`] before anything is visited.
+    pub fn walk_within(
+        &self,
+        paths: &SparsePaths,
+        limits: WalkLimits,
+        visitor: &mut dyn FnMut(&Entry<'_>) -> Result<Visit, VisitError>,
+    ) -> Result<(), WalkError> {
+        let mut odbs = Vec::with_capacity(self.sources.len());
+        for source in &self.sources {
+            odbs.push(source.repository.odb().map_err(|source| read_error(b"", source))?);
+        }
+        let mut walk = Walk { tree: self, odbs, paths, limits, entries: 0, bytes: 0, visitor };
+        for path in paths.iter() {
+            if !self.exists(path)? {
+                return Err(WalkError::Absent { path: lossy(path) });
+            }
+        }
+        walk.directory(0, self.sources.first().map_or(git2::Oid::ZERO_SHA1, |source| source.root), &mut Vec::new(), 0)
+    }
+
+    fn exists(&self, path: &[u8]) -> Result<bool, WalkError> {
+        let Some(source) = self.sources.first() else { return Ok(false) };
+        let mut id = source.root;
+        let mut components = path.split(|byte| *byte == b'/').peekable();
+        while let Some(component) = components.next() {
+            let tree = source.repository.find_tree(id).map_err(|source| read_error(path, source))?;
+            let found = tree.iter().find(|entry| entry.name_bytes() == component);
+            match found.map(|entry| (entry.id(), kind(&entry))) {
+                Some(_) if components.peek().is_none() => return Ok(true),
+                Some((next, Some(EntryKind::Directory))) => id = next,
+                Some(_) | None => return Ok(false),
+            }
+        }
+        Ok(true)
     }
 }
 
 struct Walk<'a> {
-    repository: &'a Repository,
-    odb: git2::Odb<'a>,
+    tree: &'a Tree,
+    odbs: Vec<git2::Odb<'a>>,
+    paths: &'a SparsePaths,
     limits: WalkLimits,
     entries: usize,
     bytes: u64,
@@ -192,11 +260,11 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Recursion is as deep as the limit allows, no deeper.
-    fn directory(&mut self, id: git2::Oid, path: &mut Vec<u8>, depth: usize) -> Result<(), WalkError> {
+    fn directory(&mut self, source: usize, id: git2::Oid, path: &mut Vec<u8>, depth: usize) -> Result<(), WalkError> {
         if depth > self.limits.depth {
             return Err(WalkError::Limit { what: "levels of directories", limit: self.limits.depth as u64 });
         }
-        let repository = self.repository;
+        let repository = &self.tree.sources[source].repository;
         let tree = repository.find_tree(id).map_err(|source| read_error(path, source))?;
         let mut children: Vec<_> = tree.iter().collect();
         // Git has a directory `a` where `a/` would stand, behind `a.txt`; an archive has it before.
@@ -207,37 +275,56 @@ impl Walk<'_> {
                 path.push(b'/');
             }
             path.extend_from_slice(child.name_bytes());
-            self.entry(&child, path, depth)?;
+            self.entry(source, &child, path, depth)?;
             path.truncate(parent);
         }
         Ok(())
     }
 
-    fn entry(&mut self, child: &git2::TreeEntry<'_>, path: &mut Vec<u8>, depth: usize) -> Result<(), WalkError> {
+    fn entry(
+        &mut self,
+        source: usize,
+        child: &git2::TreeEntry<'_>,
+        path: &mut Vec<u8>,
+        depth: usize,
+    ) -> Result<(), WalkError> {
+        let place = self.paths.place(path);
+        if place == Place::Outside {
+            return Ok(());
+        }
         check_name(child.name_bytes()).map_err(|reason| WalkError::Path { path: lossy(path), reason })?;
+        let kind = kind(child).ok_or_else(|| WalkError::Path { path: lossy(path), reason: "unknown kind of entry" })?;
+        if place == Place::OnTheWay && kind != EntryKind::Directory {
+            return Ok(());
+        }
         self.entries += 1;
         if self.entries > self.limits.entries {
             return Err(WalkError::Limit { what: "entries", limit: self.limits.entries as u64 });
         }
-        let kind = kind(child).ok_or_else(|| WalkError::Path { path: lossy(path), reason: "unknown kind of entry" })?;
-        let size = self.size(child.id(), kind).map_err(|source| read_error(path, source))?;
+        let size = self.size(source, child.id(), kind).map_err(|source| read_error(path, source))?;
         self.bytes = self.bytes.saturating_add(size);
         if self.bytes > self.limits.bytes {
             return Err(WalkError::Limit { what: "bytes", limit: self.limits.bytes });
         }
-        let entry = Entry { path, kind, size, id: child.id(), repository: self.repository };
+        let tree = self.tree;
+        let module = tree.modules.get(&path[..]).filter(|_| kind == EntryKind::Submodule && self.paths.is_empty());
+        let (kind, source, id) = match module {
+            Some(module) => (EntryKind::Directory, *module, tree.sources[*module].root),
+            None => (kind, source, child.id()),
+        };
+        let entry = Entry { path, kind, size, id, repository: &tree.sources[source].repository };
         let visit = (self.visitor)(&entry).map_err(|source| WalkError::Visitor { path: lossy(path), source })?;
         if kind == EntryKind::Directory && visit == Visit::Continue {
-            self.directory(child.id(), path, depth + 1)?;
+            self.directory(source, id, path, depth + 1)?;
         }
         Ok(())
     }
 
-    fn size(&self, id: git2::Oid, kind: EntryKind) -> Result<u64, git2::Error> {
+    fn size(&self, source: usize, id: git2::Oid, kind: EntryKind) -> Result<u64, git2::Error> {
         match kind {
             EntryKind::Directory | EntryKind::Submodule => Ok(0),
             EntryKind::File | EntryKind::Executable | EntryKind::Symlink => {
-                let (size, found) = self.odb.read_header(id)?;
+                let (size, found) = self.odbs[source].read_header(id)?;
                 if found != ObjectType::Blob {
                     return Err(git2::Error::from_str("a file's object is not a blob"));
                 }
@@ -247,7 +334,7 @@ impl Walk<'_> {
     }
 }
 
-fn kind(entry: &git2::TreeEntry<'_>) -> Option<EntryKind> {
+pub(crate) fn kind(entry: &git2::TreeEntry<'_>) -> Option<EntryKind> {
     match entry.filemode_raw() & 0o170_000 {
         0o040_000 => Some(EntryKind::Directory),
         0o120_000 => Some(EntryKind::Symlink),
@@ -269,14 +356,12 @@ fn check_name(name: &[u8]) -> Result<(), &'static str> {
         _ if name.eq_ignore_ascii_case(b".git") => Err("'.git' is reserved"),
         // An absolute path, or one that steps over the walk's own check of each component.
         _ if name.contains(&b'/') => Err("'/' in a name"),
-        // The same on systems where this separates components.
-        _ if name.contains(&b'\\') => Err("'\\' in a name"),
         _ if name.contains(&0) => Err("NUL in a name"),
         _ => Ok(()),
     }
 }
 
-fn lossy(path: &[u8]) -> String {
+pub(crate) fn lossy(path: &[u8]) -> String {
     String::from_utf8_lossy(path).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
@@ -290,12 +375,13 @@ mod tests {
 
     #[test]
     fn names_that_could_leave_the_root_are_refused() {
-        for name in
-            [&b""[..], b".", b"..", b".git", b".GIT", b".GiT", b"/etc/passwd", b"a/b", b"../a", b"..\\a", b"a\0b"]
-        {
+        for name in [&b""[..], b".", b"..", b".git", b".GIT", b".GiT", b"/etc/passwd", b"a/b", b"../a", b"a\0b"] {
             assert!(check_name(name).is_err(), "{}", lossy(name));
         }
-        for name in [&b"a"[..], b"...", b".gitignore", b".github", b"a b", b"\xff", "ä".as_bytes()] {
+        // A backslash separates nothing here, and systemd's unit files have it in their names.
+        for name in
+            [&b"a"[..], b"foo\\x2dbar", b"..\\a", b"...", b".gitignore", b".github", b"a b", b"\xff", "ä".as_bytes()]
+        {
             assert_eq!(check_name(name), Ok(()), "{}", lossy(name));
         }
     }

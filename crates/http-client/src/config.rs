@@ -59,6 +59,9 @@ pub enum TrustRoots {
     SystemAnd(Vec<u8>),
     /// These PEM certificates alone.
     Only(Vec<u8>),
+    /// Nobody's: every certificate is accepted, so the connection is private to nobody in particular. Only where the user says, in so
+    /// many words, that the connection may be insecure.
+    Unverified,
 }
 
 /// A client certificate chain and its key, both PEM.
@@ -145,6 +148,7 @@ impl ClientConfig {
             TrustRoots::SystemAnd(pem) => builder.tls_certs_merge(certificates(pem)?),
             TrustRoots::Only(pem) if pem.is_empty() => builder.tls_certs_only([]),
             TrustRoots::Only(pem) => builder.tls_certs_only(certificates(pem)?),
+            TrustRoots::Unverified => builder.tls_certs_only([]).tls_danger_accept_invalid_certs(true),
         };
         if let Some(identity) = &self.identity {
             let mut pem = identity.key.expose().clone();

@@ -80,6 +80,11 @@ impl Request {
         self.header(header::AUTHORIZATION, &format!("Bearer {}", token.expose()))
     }
 
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// The URL as errors show it.
     pub fn target(&self) -> String {
         if !self.path_is_secret {
@@ -96,5 +101,19 @@ impl Request {
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({} {}, {} bytes)", self.method, self.target(), self.body.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_tells_method_and_masked_url_and_no_header() {
+        let url = Url::parse("https://host/path?sig=secret").expect("a constant");
+        let request =
+            Request::new(Method::HEAD, url).bearer_auth(&Secret::new("token".to_owned())).expect("header text");
+        assert_eq!(request.method(), Method::HEAD);
+        assert_eq!(format!("{request:?}"), "Request(HEAD https://host/path?***, 0 bytes)");
     }
 }

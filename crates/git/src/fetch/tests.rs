@@ -98,6 +98,12 @@ fn version_0_asks_by_hash_where_allowed_and_for_all_heads_where_not() {
             vec![format!("want {} side-band-64k", id('9')), "Flush".into(), "done".into()],
         ),
         (
+            "side-band-64k multi_ack allow-tip-sha1-in-want",
+            '1',
+            None,
+            vec![format!("want {} side-band-64k multi_ack", id('1')), "Flush".into(), "done".into()],
+        ),
+        (
             "side-band-64k shallow",
             '9',
             Some('8'),
