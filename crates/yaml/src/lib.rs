@@ -2,11 +2,12 @@
 //!
 //! [`read_documents`] and [`read_config`] turn text into [`Node`]s, [`write()`] and [`write_all`] turn nodes into text with sorted
 //! keys, two-space maps and the quoting, folding and number forms that kustomize prints; [`Node::to_json`] and
-//! [`Node::from_json`] go to and from `serde_json`. A scalar keeps its own text and its type apart ([`Scalar`]), because
-//! transformers compare and replace text and only the output decides how a value is spelt.
+//! [`Node::from_json`] go to and from `serde_json`. [`Stream`] reads a document that is too large for one tree. A scalar keeps its
+//! own text and its type apart ([`Scalar`]), because transformers compare and replace text and only the output decides how a
+//! value is spelt.
 //!
-//! What it deliberately does not do: keep comments, anchors, tags or block styles (none of them survives a build), stream
-//! documents, or know anything about Kubernetes objects.
+//! What it deliberately does not do: keep comments, anchors, tags or block styles (none of them survives a build), or know
+//! anything about Kubernetes objects.
 
 mod error;
 mod folded;
@@ -15,6 +16,7 @@ mod node;
 mod order;
 mod reader;
 mod scalar;
+mod stream;
 mod writer;
 
 pub use error::{WriteError, YamlError};
@@ -22,4 +24,5 @@ pub use node::{Entry, Key, Mapping, Node, Position, Value};
 pub use order::natural_order;
 pub use reader::{Limits, is_blank, read_config, read_documents};
 pub use scalar::{Scalar, Style, Tag};
+pub use stream::{Start, Stream};
 pub use writer::{write, write_all};
