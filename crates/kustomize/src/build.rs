@@ -4,7 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use sluice_yaml::{Node, Style, WriteError, write_all};
+use sluice_yaml::{Node, Style, WriteError, write, write_all};
 use thiserror::Error;
 
 use crate::accumulator::Accumulator;
@@ -46,7 +46,7 @@ impl Build {
     /// The objects as kustomize prints them.
     ///
     /// # Errors
-    /// An object has a key that is not a string or a number that is not finite.
+    /// An object has a key that is not a string, a number that is not finite, or a control character that YAML has no place for.
     pub fn to_yaml(&self) -> Result<String, PrintError> {
         yaml_of(&self.resources)
     }
@@ -55,10 +55,10 @@ impl Build {
 /// Objects as kustomize prints them.
 ///
 /// # Errors
-/// An object has a key that is not a string or a number that is not finite.
+/// An object has a key that is not a string, a number that is not finite, or a control character that YAML has no place for.
 pub fn yaml_of(resources: &[Resource]) -> Result<String, PrintError> {
     write_all(resources.iter().map(Resource::node)).map_err(|cause| {
-        let failing = resources.iter().find(|resource| resource.to_json().is_err());
+        let failing = resources.iter().find(|resource| write(resource.node()).is_err());
         PrintError { object: failing.map_or_else(String::new, |resource| go_syntax::object(&resource.masked())), cause }
     })
 }

@@ -1,73 +1,56 @@
 //! What becomes of a folded block (`>`) that kustomize writes and reads once more, as it does with every object: its writer puts too many
 //! line breaks around indented lines and at the end. It deliberately changes nothing else.
 
+use crate::reader::{Limits, read_documents};
+use crate::writer::{chomping, is_break, is_printable};
+
 /// The text of a folded block after it was written and read again.
 pub(crate) fn refold(text: &str) -> String {
-    // The writer has other forms for these, which change nothing.
-    if text.contains(" \n")
-        || text.ends_with(' ')
-        || text.contains(|letter: char| letter.is_control() && letter != '\n')
-    {
+    if !is_folded(text) {
         return text.to_owned();
     }
-    read(&written(text), text)
+    // What is already in memory needs no bound.
+    let limits = Limits { bytes: usize::MAX, depth: 1, nodes: usize::MAX };
+    let documents = read_documents(written(text).as_bytes(), &limits).unwrap_or_default();
+    let read = documents.first().and_then(|document| document.get("k")?.as_str());
+    read.unwrap_or(text).to_owned()
 }
 
-/// The lines of the block as the writer leaves them, each with its line break.
+/// Whether the writer keeps the form; it has others for the rest, which change nothing.
+fn is_folded(text: &str) -> bool {
+    let letters = || text.chars().zip(text.chars().skip(1).map(Some).chain([None]));
+    !text.is_empty()
+        && letters().all(|(letter, next)| {
+            (letter == '\t' || is_printable(letter)) && (letter != ' ' || !next.is_none_or(is_break))
+        })
+}
+
+/// A mapping of the text as the writer leaves it, and what comes behind it.
 fn written(text: &str) -> String {
+    const INDENT: &str = "  ";
     // The writer means to look at what follows the break but looks at the start of the text.
-    let extra = text.trim_start_matches('\n').starts_with(|first| first != ' ' && first != '\t');
-    let mut out = String::with_capacity(text.len() + 8);
+    let extra = text.trim_start_matches(is_break).starts_with(|first| first != ' ' && first != '\t');
+    let mut out = format!("k: >{}\n", chomping(text));
     let (mut after_break, mut indented) = (true, true);
     for letter in text.chars() {
-        if letter == '\n' {
-            if extra && !after_break && !indented {
+        if is_break(letter) {
+            if extra && letter == '\n' && !after_break && !indented {
                 out.push('\n');
             }
-            out.push('\n');
             after_break = true;
         } else {
             if after_break {
+                out.push_str(INDENT);
                 indented = letter == ' ' || letter == '\t';
             }
-            out.push(letter);
             after_break = false;
         }
+        out.push(letter);
     }
-    out
-}
-
-/// Reads the block's lines with the chomping that the writer chooses for the text.
-fn read(block: &str, text: &str) -> String {
-    let mut out = String::with_capacity(block.len());
-    let (mut breaks, mut was_indented, mut first) = (0_usize, false, true);
-    for line in block.split('\n') {
-        if line.is_empty() {
-            breaks += 1;
-            continue;
-        }
-        let indented = line.starts_with([' ', '\t']);
-        if first {
-            (0..breaks).for_each(|_| out.push('\n'));
-        } else if !was_indented && !indented {
-            if breaks == 0 {
-                out.push(' ');
-            }
-            (0..breaks).for_each(|_| out.push('\n'));
-        } else {
-            (0..=breaks).for_each(|_| out.push('\n'));
-        }
-        out.push_str(line);
-        (breaks, was_indented, first) = (0, indented, false);
+    if !after_break {
+        out.push('\n');
     }
-    // The last piece after a final break is empty and was counted.
-    let ending = breaks;
-    let stated = text.len() - text.trim_end_matches('\n').len();
-    match stated {
-        0 => {}
-        1 if !first => out.push('\n'),
-        _ => (0..ending).for_each(|_| out.push('\n')),
-    }
+    out.push_str("z: 0\n");
     out
 }
 
@@ -85,6 +68,10 @@ mod tests {
             ("  deep\nend", "  deep\nend"),
             ("one \n  deep", "one \n  deep"),
             ("one\n\n", "one\n\n\n"),
+            ("\n\n", "\n\n"),
+            ("", ""),
+            ("one\n\u{2029}", "one\n\n\u{2029}"),
+            ("\u{1f600}\n\n", "\u{1f600}\n\n"),
         ] {
             assert_eq!(refold(text), expected, "{text:?}");
         }

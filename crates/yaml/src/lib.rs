@@ -11,6 +11,7 @@
 mod error;
 mod folded;
 mod json;
+mod json_step;
 mod node;
 mod order;
 mod reader;

@@ -136,6 +136,8 @@ struct Reader<'t> {
     anchors: HashMap<String, Node>,
     /// Where the text ends if a newline was added to it, as the parser counts.
     added_end: Option<u64>,
+    /// What stands for a byte order mark within the text.
+    stand_in: Option<char>,
     /// The line up to which the parser came.
     reached: u32,
 }
@@ -146,14 +148,24 @@ fn read_one(
     dialect: Dialect,
     (limits, budget): (&Limits, &mut Budget),
 ) -> Result<Option<Node>, YamlError> {
-    let (terminated, added) = prepare(text);
+    let (text, stand_in) = without_inner_marks(text);
+    let (terminated, added) = prepare(&text);
     let mark = if terminated.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let added_end = added.then(|| (terminated.len() - mark) as u64);
     let mut parser = Parser::new();
     let input: &[u8] = &terminated;
     parser.set_input(input);
-    let mut reader =
-        Reader { parser, dialect, base, limits, budget, anchors: HashMap::new(), added_end, reached: base + 1 };
+    let mut reader = Reader {
+        parser,
+        dialect,
+        base,
+        limits,
+        budget,
+        anchors: HashMap::new(),
+        added_end,
+        stand_in,
+        reached: base + 1,
+    };
     // The parser has internal assertions; should hostile text break one, that text is refused and nothing else suffers.
     catch_unwind(AssertUnwindSafe(|| reader.document())).unwrap_or_else(|_| {
         let (line, problem) = (reader.reached, "unknown problem parsing YAML content".to_owned());
@@ -181,6 +193,25 @@ fn prepare(text: &[u8]) -> (Cow<'_, [u8]>, bool) {
     (Cow::Owned([mark, text, newline].concat()), !ended)
 }
 
+/// The text without byte order marks behind the first character, and what stands for them: the parser skips one at the start of a line,
+/// where Go's takes it for part of the text.
+fn without_inner_marks(text: &[u8]) -> (Cow<'_, [u8]>, Option<char>) {
+    let start = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let Some(inner) = std::str::from_utf8(&text[start..]).ok().filter(|inner| inner.contains('\u{feff}')) else {
+        return (Cow::Borrowed(text), None);
+    };
+    // The last two code points of each plane are nobody's letters. Those are free that the text has neither as such nor as an escape.
+    let lower = inner.to_ascii_lowercase();
+    let mut candidates = (1..=16_u32).flat_map(|plane| [plane << 16 | 0xfffe, plane << 16 | 0xffff]);
+    let free = candidates.find_map(|code| {
+        let letter = char::from_u32(code)?;
+        (!inner.contains(letter) && !lower.contains(&format!("{code:08x}"))).then_some(letter)
+    });
+    let Some(stand_in) = free else { return (Cow::Borrowed(text), None) };
+    let replaced = inner.replace('\u{feff}', stand_in.encode_utf8(&mut [0; 4]));
+    (Cow::Owned([&text[..start], replaced.as_bytes()].concat()), Some(stand_in))
+}
+
 impl Reader<'_> {
     fn next(&mut self) -> Result<Event, YamlError> {
         let event = self.parser.parse().map_err(|error| self.syntax(&error))?;
@@ -192,8 +223,13 @@ impl Reader<'_> {
         let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;
         let of = |mark: Option<Mark>| mark.map_or(0, |mark| u32::try_from(mark.line).unwrap_or(u32::MAX - 1));
         let (context, problem) = (of(error.context_mark()), of(error.problem_mark()));
-        let base = if context == 0 { problem } else { context };
-        let shown = if base == 0 { 0 } else { self.base + base + u32::from(scanner) };
+        // The two libraries of Go differ in which of the two places they name.
+        let (base, add) = match self.dialect {
+            Dialect::Resource if context != 0 => (context, scanner),
+            Dialect::Config if problem == 0 => (context, false),
+            _ => (problem, scanner),
+        };
+        let shown = if base == 0 { 0 } else { self.base + base + u32::from(add) };
         let line = error.problem_mark().map_or(0, |_| self.base + problem + 1);
         YamlError::Syntax { line, shown, problem: error.problem().to_owned() }
     }
@@ -238,6 +274,9 @@ impl Reader<'_> {
                 // The newline that was added is not the author's.
                 if block && self.added_end == Some(event.end_mark.index) && value.ends_with('\n') {
                     value.pop();
+                }
+                if let Some(stand_in) = self.stand_in {
+                    value = value.replace(stand_in, "\u{feff}");
                 }
                 self.spend(position.line, 1, value.len())?;
                 let plain = matches!(style, ScalarStyle::Plain | ScalarStyle::Any);
