@@ -13,7 +13,6 @@ use crate::custom_schema::CustomSchema;
 use crate::error::{BuildError, Cause, describe};
 use crate::go_syntax;
 use crate::growth::Growth;
-use crate::hash::content_hash;
 use crate::kustomization::{COMPONENT, FILE_NAMES, Kustomization, deprecation_warning};
 use crate::mount::Mounts;
 use crate::nameref::fix_references;
@@ -25,7 +24,7 @@ use crate::remote::is_remote;
 use crate::resource::Resource;
 use crate::schema::BUILT_IN_VERSION;
 use crate::tables::default_config;
-use crate::transform::Transform as _;
+use crate::transform::{Transform as _, append_hash};
 use crate::tree::{EntryKind, FileTree, ReadError, ReadSet};
 use crate::vars;
 
@@ -169,7 +168,7 @@ impl Engine<'_> {
         let (origins, transformations) = (asked("originAnnotations"), asked("transformerAnnotations"));
         let mut resources = all.resources.into_resources();
         for resource in &mut resources {
-            refold(resource);
+            refold(resource)?;
             if asked("managedByLabel") || self.options.managed_by {
                 let mut labels = resource.string_map("labels");
                 labels.retain(|(key, _)| key != MANAGED_BY);
@@ -184,18 +183,7 @@ impl Engine<'_> {
     /// Hashes, name references, variables; then local configuration is dropped.
     fn settle(&self, all: &mut Accumulator) -> Result<(), BuildError> {
         let names = |cause: Cause| BuildError::Names { cause };
-        all.resources.edit_all(|resource| {
-            if resource.needs_hash {
-                resource.node.refold();
-            }
-            if resource.needs_hash
-                && let Some(hash) = content_hash(&resource.node).map_err(|error| names(error.into()))?
-            {
-                resource.store_past_id();
-                resource.set_name(&format!("{}-{hash}", resource.id.name.clone()));
-            }
-            Ok(())
-        })?;
+        all.resources.edit_all(|resource| append_hash(resource).map_err(&names))?;
         fix_references(&mut all.resources, &all.config).map_err(|error| names(error.into()))?;
         let unused = vars::resolve(&all.vars, &mut all.resources, &all.config)
             .map_err(|problem| BuildError::Vars { problem })?;
@@ -465,12 +453,14 @@ const BUILD_ANNOTATIONS: &[&str] = &[
     TRANSFORMATIONS,
 ];
 
-/// Folded blocks change when they are written and read again; annotations are made anew long before that.
-fn refold(resource: &mut Resource) {
+/// Blocks change when they are written and read again, or cannot be read; annotations are made anew long before that.
+fn refold(resource: &mut Resource) -> Result<(), BuildError> {
     if let Some(annotations) = resource.node.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")) {
-        annotations.each_scalar(&mut |scalar| scalar.style = Style::Plain);
+        annotations.each_scalar(&mut |scalar| {
+            scalar.style = if scalar.text.contains('\n') { Style::Literal } else { Style::Plain };
+        });
     }
-    resource.node.refold();
+    resource.node.refold().map_err(|source| BuildError::Block { object: go_syntax::object(&resource.masked()), source })
 }
 
 /// Rewrites the annotations: marks go, origins come if asked for, every value becomes a string, an empty map vanishes.

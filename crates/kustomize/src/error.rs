@@ -64,6 +64,14 @@ pub enum BuildError {
         /// Which key and where, counted as kustomize does: in the resource alone, without blank lines.
         problem: String,
     },
+    /// A resource has a block of text that kustomize writes in a form that it cannot read.
+    #[error("{object}")]
+    Block {
+        /// The object as kustomize shows it, but for the values of a Secret.
+        object: String,
+        /// Why not, with the line in what kustomize wrote.
+        source: YamlError,
+    },
     /// A field that this engine does not implement.
     #[error("{file}: line {line}: field '{field}' is not supported: {reason}")]
     Unsupported {

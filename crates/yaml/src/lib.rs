@@ -8,8 +8,8 @@
 //! What it deliberately does not do: keep comments, anchors, tags or block styles (none of them survives a build), stream
 //! documents, or know anything about Kubernetes objects.
 
+mod blocks;
 mod error;
-mod folded;
 mod json;
 mod json_step;
 mod node;

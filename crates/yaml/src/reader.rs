@@ -284,6 +284,7 @@ impl Reader<'_> {
                 scalar.style = match style {
                     ScalarStyle::Plain | ScalarStyle::Any => Style::Plain,
                     ScalarStyle::Folded => Style::Folded,
+                    ScalarStyle::Literal => Style::Literal,
                     _ => Style::Quoted,
                 };
                 (anchor, Value::Scalar(scalar))
