@@ -2,6 +2,8 @@
 //! changes or refuses the few characters that JSON leaves as they are and YAML does not take so. Not here: any other document, which
 //! the step does not change.
 
+use std::fmt::Write as _;
+
 use serde_json::Value as Json;
 
 use crate::error::{WriteError, YamlError};
@@ -97,7 +99,8 @@ fn encode_string(text: &str, out: &mut String) {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                out.push_str(&format!("\\u{:04x}", u32::from(letter)));
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(letter));
             }
             _ => out.push(letter),
         }
