@@ -111,10 +111,7 @@ pub fn attempt(tree: &dyn FileTree, dir: (&str, &RelPath), options: &Options) ->
         schema: OnceCell::new(),
         duplicate: RefCell::default(),
     };
-    let result = engine.run(dir).map_err(|error| match engine.duplicate.borrow_mut().take() {
-        Some(problem) => BuildError::DuplicateKey { problem },
-        None => error,
-    });
+    let result = engine.run(dir).map_err(|error| engine.duplicate.borrow_mut().take().unwrap_or(error));
     let (read, fetched) = engine.tree.into_record();
     Attempt { result, warnings: engine.warnings.into_inner(), read, fetched }
 }
@@ -129,7 +126,7 @@ pub(crate) struct Engine<'t> {
     bytes: Cell<usize>,
     pub(crate) growth: Rc<Growth>,
     /// A key that a resource has twice. kustomize finds it only when it prints the resource, so that the message has no context.
-    pub(crate) duplicate: RefCell<Option<String>>,
+    pub(crate) duplicate: RefCell<Option<BuildError>>,
     /// What `openapi` chose, once it has: `None` is the built-in schema.
     pub(crate) schema: OnceCell<Option<Rc<CustomSchema>>>,
 }
@@ -229,7 +226,7 @@ impl Engine<'_> {
     }
 
     /// A file of a directory as messages show it.
-    fn file_at(&self, dir: &RelPath, name: &str) -> String {
+    pub(crate) fn file_at(&self, dir: &RelPath, name: &str) -> String {
         let Ok(path) = dir.join(name) else { return name.to_owned() };
         self.tree.shown(&path).unwrap_or_else(|| path.to_string())
     }

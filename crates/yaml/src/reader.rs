@@ -167,10 +167,52 @@ fn read_one(
         reached: base + 1,
     };
     // The parser has internal assertions; should hostile text break one, that text is refused and nothing else suffers.
-    catch_unwind(AssertUnwindSafe(|| reader.document())).unwrap_or_else(|_| {
+    let result = catch_unwind(AssertUnwindSafe(|| reader.document())).unwrap_or_else(|_| {
         let (line, problem) = (reader.reached, "unknown problem parsing YAML content".to_owned());
         Err(YamlError::Syntax { line, shown: line, problem })
+    });
+    result.map_err(|error| match error {
+        YamlError::Syntax { line: 0, shown, problem } => bad_character(&text, base, shown, problem),
+        error => error,
     })
+}
+
+/// The error for a text with a character that is none or not allowed, for which the parser has no line: in the words of go-yaml, with the
+/// line of ours.
+fn bad_character(text: &[u8], base: u32, shown: u32, problem: String) -> YamlError {
+    let allowed =
+        |letter| matches!(letter, '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..);
+    let (valid, rest) = match std::str::from_utf8(text) {
+        Ok(valid) => (valid, &[][..]),
+        Err(error) => {
+            let (valid, rest) = text.split_at(error.valid_up_to());
+            (std::str::from_utf8(valid).unwrap_or_default(), rest)
+        }
+    };
+    let at = valid.find(|letter| !allowed(letter)).unwrap_or(valid.len());
+    // Text in another encoding has other bytes than the parser has letters.
+    let known = at < valid.len() || !rest.is_empty();
+    let line = valid[..at].bytes().filter(|&byte| byte == b'\n').count();
+    let line = if known { base + 1 + u32::try_from(line).unwrap_or(u32::MAX - base - 1) } else { 0 };
+    let problem = if at == valid.len() && !rest.is_empty() { octet_problem(rest).to_owned() } else { problem };
+    YamlError::Syntax { line, shown, problem }
+}
+
+/// What go-yaml says about bytes that do not start with a letter in UTF-8.
+fn octet_problem(bytes: &[u8]) -> &'static str {
+    let (width, lead) = match bytes {
+        [lead @ 0xc0..=0xdf, ..] => (2, lead & 0x1f),
+        [lead @ 0xe0..=0xef, ..] => (3, lead & 0x0f),
+        [lead @ 0xf0..=0xf7, ..] => (4, lead & 0x07),
+        _ => return "invalid leading UTF-8 octet",
+    };
+    let Some(trailing) = bytes.get(1..width) else { return "incomplete UTF-8 octet sequence" };
+    if trailing.iter().any(|byte| byte & 0xc0 != 0x80) {
+        return "invalid trailing UTF-8 octet";
+    }
+    let value = trailing.iter().fold(u32::from(lead), |value, byte| value << 6 | u32::from(byte & 0x3f));
+    let least = [0x80, 0x800, 0x1_0000][width - 2];
+    if value < least { "invalid length of a UTF-8 sequence" } else { "invalid Unicode character" }
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
