@@ -56,14 +56,7 @@ fn write_into(node: &Node, text: &mut String) -> Result<(), WriteError> {
             writer.entries(mapping, 0)
         }
         Value::Sequence(items) if !items.is_empty() => writer.sequence(items, 0),
-        _ => {
-            writer.leaf(node, 0, Place::Value)?;
-            // A literal block has ended its line.
-            if writer.column > 0 {
-                writer.newline();
-            }
-            Ok(())
-        }
+        _ => writer.last_leaf(node, 0),
     }
 }
 
@@ -131,11 +124,13 @@ impl Writer<'_> {
                 self.push_str("? ");
                 self.string(key, indent, Place::Value);
                 self.indent(indent);
+                self.push_str(": ");
+                self.item(&entry.value, indent)?;
             } else {
                 self.string(key, indent, Place::SimpleKey);
+                self.push(':');
+                self.field_value(&entry.value, indent)?;
             }
-            self.push(':');
-            self.field_value(&entry.value, indent)?;
         }
         Ok(())
     }
@@ -152,11 +147,7 @@ impl Writer<'_> {
             }
             _ => {
                 self.push(' ');
-                self.leaf(value, indent, Place::Value)?;
-                if self.column > 0 {
-                    self.newline();
-                }
-                Ok(())
+                self.last_leaf(value, indent)
             }
         }
     }
@@ -168,16 +159,26 @@ impl Writer<'_> {
                 self.indent(indent);
             }
             self.push_str("- ");
-            match &item.value {
-                Value::Mapping(mapping) if !mapping.is_empty() => self.mapping(mapping, indent + INDENT)?,
-                Value::Sequence(inner) if !inner.is_empty() => self.sequence(inner, indent + INDENT)?,
-                _ => {
-                    self.leaf(item, indent, Place::Value)?;
-                    if self.column > 0 {
-                        self.newline();
-                    }
-                }
-            }
+            self.item(item, indent)?;
+        }
+        Ok(())
+    }
+
+    /// What continues the current line behind a `-`, or behind the `:` of a key that has a line of its own.
+    fn item(&mut self, item: &Node, indent: usize) -> Result<(), WriteError> {
+        match &item.value {
+            Value::Mapping(mapping) if !mapping.is_empty() => self.mapping(mapping, indent + INDENT),
+            Value::Sequence(items) if !items.is_empty() => self.sequence(items, indent + INDENT),
+            _ => self.last_leaf(item, indent),
+        }
+    }
+
+    /// A leaf that ends its line.
+    fn last_leaf(&mut self, node: &Node, indent: usize) -> Result<(), WriteError> {
+        self.leaf(node, indent, Place::Value)?;
+        // A literal block has ended its line.
+        if self.column > 0 {
+            self.newline();
         }
         Ok(())
     }
