@@ -9,6 +9,7 @@
 //! documents, or know anything about Kubernetes objects.
 
 mod blocks;
+mod bytes;
 mod error;
 mod json;
 mod json_step;
