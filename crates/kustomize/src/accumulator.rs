@@ -118,8 +118,9 @@ impl Engine<'_> {
             error => fail(Box::new(error)),
         })?;
         let resources = parse_resources(&content, entry, &self.options.limits.yaml).map_err(|error| {
-            if let Some(problem) = error.duplicate(&content) {
-                *self.duplicate.borrow_mut() = Some(problem);
+            if let Some((problem, line)) = error.duplicate(&content) {
+                let file = self.file_at(&target.dir, entry);
+                *self.duplicate.borrow_mut() = Some(BuildError::DuplicateKey { problem, file, line });
             }
             fail(error.into())
         })?;

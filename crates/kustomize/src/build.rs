@@ -4,7 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
-use sluice_yaml::{Node, Style, WriteError, write_all};
+use sluice_yaml::{Node, Style, WriteError, write, write_all};
 use thiserror::Error;
 
 use crate::accumulator::Accumulator;
@@ -13,7 +13,6 @@ use crate::custom_schema::CustomSchema;
 use crate::error::{BuildError, Cause, describe};
 use crate::go_syntax;
 use crate::growth::Growth;
-use crate::hash::content_hash;
 use crate::kustomization::{COMPONENT, FILE_NAMES, Kustomization, deprecation_warning};
 use crate::mount::Mounts;
 use crate::nameref::fix_references;
@@ -25,7 +24,7 @@ use crate::remote::is_remote;
 use crate::resource::Resource;
 use crate::schema::BUILT_IN_VERSION;
 use crate::tables::default_config;
-use crate::transform::Transform as _;
+use crate::transform::{Transform as _, append_hash};
 use crate::tree::{EntryKind, FileTree, ReadError, ReadSet};
 use crate::vars;
 
@@ -46,7 +45,7 @@ impl Build {
     /// The objects as kustomize prints them.
     ///
     /// # Errors
-    /// An object has a key that is not a string or a number that is not finite.
+    /// An object has a key that is not a string, a number that is not finite, or a control character that YAML has no place for.
     pub fn to_yaml(&self) -> Result<String, PrintError> {
         yaml_of(&self.resources)
     }
@@ -55,10 +54,10 @@ impl Build {
 /// Objects as kustomize prints them.
 ///
 /// # Errors
-/// An object has a key that is not a string or a number that is not finite.
+/// An object has a key that is not a string, a number that is not finite, or a control character that YAML has no place for.
 pub fn yaml_of(resources: &[Resource]) -> Result<String, PrintError> {
     write_all(resources.iter().map(Resource::node)).map_err(|cause| {
-        let failing = resources.iter().find(|resource| resource.to_json().is_err());
+        let failing = resources.iter().find(|resource| write(resource.node()).is_err());
         PrintError { object: failing.map_or_else(String::new, |resource| go_syntax::object(&resource.masked())), cause }
     })
 }
@@ -112,10 +111,7 @@ pub fn attempt(tree: &dyn FileTree, dir: (&str, &RelPath), options: &Options) ->
         schema: OnceCell::new(),
         duplicate: RefCell::default(),
     };
-    let result = engine.run(dir).map_err(|error| match engine.duplicate.borrow_mut().take() {
-        Some(problem) => BuildError::DuplicateKey { problem },
-        None => error,
-    });
+    let result = engine.run(dir).map_err(|error| engine.duplicate.borrow_mut().take().unwrap_or(error));
     let (read, fetched) = engine.tree.into_record();
     Attempt { result, warnings: engine.warnings.into_inner(), read, fetched }
 }
@@ -130,7 +126,7 @@ pub(crate) struct Engine<'t> {
     bytes: Cell<usize>,
     pub(crate) growth: Rc<Growth>,
     /// A key that a resource has twice. kustomize finds it only when it prints the resource, so that the message has no context.
-    pub(crate) duplicate: RefCell<Option<String>>,
+    pub(crate) duplicate: RefCell<Option<BuildError>>,
     /// What `openapi` chose, once it has: `None` is the built-in schema.
     pub(crate) schema: OnceCell<Option<Rc<CustomSchema>>>,
 }
@@ -169,7 +165,7 @@ impl Engine<'_> {
         let (origins, transformations) = (asked("originAnnotations"), asked("transformerAnnotations"));
         let mut resources = all.resources.into_resources();
         for resource in &mut resources {
-            refold(resource);
+            refold(resource)?;
             if asked("managedByLabel") || self.options.managed_by {
                 let mut labels = resource.string_map("labels");
                 labels.retain(|(key, _)| key != MANAGED_BY);
@@ -184,18 +180,7 @@ impl Engine<'_> {
     /// Hashes, name references, variables; then local configuration is dropped.
     fn settle(&self, all: &mut Accumulator) -> Result<(), BuildError> {
         let names = |cause: Cause| BuildError::Names { cause };
-        all.resources.edit_all(|resource| {
-            if resource.needs_hash {
-                resource.node.refold();
-            }
-            if resource.needs_hash
-                && let Some(hash) = content_hash(&resource.node).map_err(|error| names(error.into()))?
-            {
-                resource.store_past_id();
-                resource.set_name(&format!("{}-{hash}", resource.id.name.clone()));
-            }
-            Ok(())
-        })?;
+        all.resources.edit_all(|resource| append_hash(resource).map_err(&names))?;
         fix_references(&mut all.resources, &all.config).map_err(|error| names(error.into()))?;
         let unused = vars::resolve(&all.vars, &mut all.resources, &all.config)
             .map_err(|problem| BuildError::Vars { problem })?;
@@ -241,7 +226,7 @@ impl Engine<'_> {
     }
 
     /// A file of a directory as messages show it.
-    fn file_at(&self, dir: &RelPath, name: &str) -> String {
+    pub(crate) fn file_at(&self, dir: &RelPath, name: &str) -> String {
         let Ok(path) = dir.join(name) else { return name.to_owned() };
         self.tree.shown(&path).unwrap_or_else(|| path.to_string())
     }
@@ -465,12 +450,14 @@ const BUILD_ANNOTATIONS: &[&str] = &[
     TRANSFORMATIONS,
 ];
 
-/// Folded blocks change when they are written and read again; annotations are made anew long before that.
-fn refold(resource: &mut Resource) {
+/// Blocks change when they are written and read again, or cannot be read; annotations are made anew long before that.
+fn refold(resource: &mut Resource) -> Result<(), BuildError> {
     if let Some(annotations) = resource.node.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations")) {
-        annotations.each_scalar(&mut |scalar| scalar.style = Style::Plain);
+        annotations.each_scalar(&mut |scalar| {
+            scalar.style = if scalar.text.contains('\n') { Style::Literal } else { Style::Plain };
+        });
     }
-    resource.node.refold();
+    resource.node.refold().map_err(|source| BuildError::Block { object: go_syntax::object(&resource.masked()), source })
 }
 
 /// Rewrites the annotations: marks go, origins come if asked for, every value becomes a string, an empty map vanishes.

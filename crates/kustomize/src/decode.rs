@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecodeError {
     /// A field that the structure does not have.
-    #[error("json: unknown field {field:?}")]
+    #[error("json: unknown field {}", crate::error::go_quote(field))]
     UnknownField {
         /// Its name.
         field: String,

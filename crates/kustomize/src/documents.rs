@@ -21,15 +21,28 @@ pub(crate) enum DocumentError {
 }
 
 impl DocumentError {
-    /// For a key that occurs twice: the message of kustomize, which sees the document as it prints it.
-    pub(crate) fn duplicate(&self, content: &[u8]) -> Option<String> {
+    /// The line of the problem, if the message does not say it.
+    pub(crate) fn unsaid_line(&self) -> Option<u32> {
+        match self {
+            Self::Yaml(error @ (YamlError::Syntax { shown: 0, .. } | YamlError::UnknownAnchor { .. }), _) => {
+                error.line()
+            }
+            _ => None,
+        }
+    }
+
+    /// For a key that occurs twice: the message of kustomize, which sees the document as it prints it, and the line in the file.
+    pub(crate) fn duplicate(&self, content: &[u8]) -> Option<(String, u32)> {
         let Self::Yaml(YamlError::DuplicateKey { line, first, key }, _) = self else { return None };
         let lines: Vec<&[u8]> = content.split(|&byte| byte == b'\n').collect();
         let at = |line: u32| usize::try_from(line).unwrap_or(usize::MAX).min(lines.len());
+        let place = *line;
         let start = lines[..at(*first)].iter().rposition(|line| line.starts_with(b"---")).map_or(0, |line| line + 1);
         let count = |line: u32| lines[start..at(line)].iter().filter(|line| !line.trim_ascii().is_empty()).count();
         let (line, first, key) = (count(*line), count(*first), crate::error::go_quote(key));
-        Some(format!("yaml: unmarshal errors:\n  line {line}: mapping key {key} already defined at line {first}"))
+        let problem =
+            format!("yaml: unmarshal errors:\n  line {line}: mapping key {key} already defined at line {first}");
+        Some((problem, place))
     }
 }
 

@@ -7,6 +7,7 @@ use sluice_yaml::YamlError;
 use thiserror::Error;
 
 use crate::decode::DecodeError;
+use crate::documents::DocumentError;
 use crate::remote::RepoSpecError;
 use crate::tree::ReadError;
 
@@ -63,6 +64,18 @@ pub enum BuildError {
     DuplicateKey {
         /// Which key and where, counted as kustomize does: in the resource alone, without blank lines.
         problem: String,
+        /// The resource's file.
+        file: String,
+        /// The line of the second occurrence in it, from 1.
+        line: u32,
+    },
+    /// A resource has a block of text that kustomize writes in a form that it cannot read.
+    #[error("{object}")]
+    Block {
+        /// The object as kustomize shows it, but for the values of a Secret.
+        object: String,
+        /// Why not, with the line in what kustomize wrote.
+        source: YamlError,
     },
     /// A field that this engine does not implement.
     #[error("{file}: line {line}: field '{field}' is not supported: {reason}")]
@@ -318,13 +331,16 @@ pub enum BuildError {
 }
 
 impl BuildError {
-    /// The kustomization file at fault and the line in it, where the message, which is kustomize's, leaves them out. 0 for no line.
+    /// The file at fault and the line in it, where the message, which is kustomize's, leaves them out. 0 for no line.
     pub fn place(&self) -> Option<(&str, u32)> {
         match self {
             Self::EmptyKustomization { file } => Some((file, 0)),
             Self::KustomizationSyntax { file, source } => Some((file, source.line().unwrap_or(0))),
             Self::KustomizationField { file, source } => Some((file, source.line())),
-            Self::Unsupported { file, line, .. } => Some((file, *line)),
+            Self::Unsupported { file, line, .. } | Self::DuplicateKey { file, line, .. } => Some((file, *line)),
+            Self::ResourceFile { path, source } => {
+                source.downcast_ref::<DocumentError>()?.unsaid_line().map(|line| (path.as_str(), line))
+            }
             Self::Components { cause: source, .. }
             | Self::Entry { source, .. }
             | Self::Resources { source }

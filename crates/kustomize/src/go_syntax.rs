@@ -6,12 +6,18 @@ use sluice_yaml::{Mapping, Node, Scalar, Tag, Value};
 
 use crate::error::go_quote;
 
-/// The map of an object; a nil one if a key at the top is not a string.
+/// The map of an object, whose keys at the top count as texts; a nil one if one of them is a null.
 pub(crate) fn object(node: &Node) -> String {
-    match node.as_mapping() {
-        Some(mapping) if all_strings(mapping) => text(node),
-        _ => "map[string]interface {}(nil)".to_owned(),
-    }
+    let Some(mapping) =
+        node.as_mapping().filter(|mapping| mapping.entries().iter().all(|entry| entry.key.tag != Tag::Null))
+    else {
+        return "map[string]interface {}(nil)".to_owned();
+    };
+    let mut fields: Vec<_> = mapping.iter().collect();
+    fields.sort_unstable_by_key(|(key, _)| *key);
+    let fields: Vec<String> =
+        fields.into_iter().map(|(key, value)| format!("{}:{}", go_quote(key), text(value))).collect();
+    format!("map[string]interface {{}}{{{}}}", fields.join(", "))
 }
 
 fn all_strings(mapping: &Mapping) -> bool {
@@ -74,6 +80,7 @@ mod tests {
             "map[string]interface {}{\"data\":map[interface {}]interface {}{1:\"a\", \
              \"b\":[]interface {}{\"x\", interface {}(nil), 2, true}}, \"kind\":\"T\"}"
         );
-        assert_eq!(object(&node("1: a\n")), "map[string]interface {}(nil)");
+        assert_eq!(object(&node("b: 1\n1: a\n")), "map[string]interface {}{\"1\":\"a\", \"b\":1}");
+        assert_eq!(object(&node("~: a\n")), "map[string]interface {}(nil)");
     }
 }

@@ -12,8 +12,8 @@ use crate::kustomization::{
 };
 use crate::resource::Resource;
 use crate::transform::{
-    AddEntries, Affix, Affixes, ImageTag, PatchConfigError, PatchStep, Replacements, ReplicaCount, SetNamespace,
-    SubjectMode, Transform, ValueAdd, parse_strategic,
+    AddEntries, Affix, Affixes, AppendHashes, ImageTag, PatchConfigError, PatchStep, Replacements, ReplicaCount,
+    SetNamespace, SubjectMode, Transform, ValueAdd, parse_strategic,
 };
 
 /// Reads the text of a file that a configuration names.
@@ -188,6 +188,7 @@ pub(crate) fn configure(
             Box::new(replacements(fields.list("replacements", decode_replacement)?, read, limits)?)
         }
         "ValueAddTransformer" => Box::new(value_add(&mut fields, host, limits)?),
+        "HashTransformer" => Box::new(AppendHashes),
         other => return Err(format!("plugin '{other}' is not supported").into()),
     };
     Ok(vec![step])

@@ -9,7 +9,7 @@ mod replacements;
 
 pub(crate) use fields::{AddEntries, ReplicaCount, ValueAdd};
 pub(crate) use images::ImageTag;
-pub(crate) use names::{Affix, Affixes};
+pub(crate) use names::{Affix, Affixes, AppendHashes, append_hash};
 pub(crate) use namespace::{SetNamespace, SubjectMode};
 pub(crate) use patches::{PatchConfigError, PatchStep, parse_strategic};
 pub(crate) use replacements::Replacements;
@@ -66,6 +66,8 @@ pub(crate) enum TransformError {
     NamespaceConflict(String),
     #[error("resource with name {name} does not match a config with the following GVK [{kinds}]")]
     NoReplicaTarget { name: String, kinds: String },
+    #[error(transparent)]
+    Hash(crate::error::Cause),
     #[error("{0}")]
     Replacement(String),
     #[error("the field 'sortOptions.order' must be one of [fifo, legacy]")]

@@ -94,6 +94,24 @@ fn bad_bytes_in_a_resource_are_an_error_with_its_name() {
 }
 
 #[test]
+fn the_place_of_an_error_is_known_where_the_words_of_kustomize_leave_it_out() {
+    for (resource, expected) in [
+        (&b"a: 1\nb: \xff\n"[..], Some(("r.yaml", 2))),
+        (b"a: 1\n---\nb: \x01\n", Some(("r.yaml", 3))),
+        (b"a: 1\nb: *x\n", Some(("r.yaml", 2))),
+        (b"a: 1\n---\nb: 1\n\nb: 2\n", Some(("r.yaml", 5))),
+        (b"a: 1\nb: c: d\n", None),
+    ] {
+        let files = tree(&[("kustomization.yaml", b"resources: [r.yaml]\n"), ("r.yaml", resource)]);
+        let error = build(&files, &RelPath::root(), &Options::default()).expect_err("the build must fail");
+        assert_eq!(error.place(), expected, "for {:?}: {}", String::from_utf8_lossy(resource), describe(&error));
+    }
+    let files = tree(&[("d/kustomization.yaml", b"resources: []\nnamePrefix: \xff\n")]);
+    let error = build(&files, &path("d"), &Options::default()).expect_err("the build must fail");
+    assert_eq!(error.place(), Some(("d/kustomization.yaml", 2)), "{}", describe(&error));
+}
+
+#[test]
 fn a_byte_order_mark_and_other_line_ends_are_no_reason_to_fail() {
     for text in [format!("\u{feff}{OBJECT}"), OBJECT.replace('\n', "\r\n"), OBJECT.replace('\n', "\r")] {
         let files =

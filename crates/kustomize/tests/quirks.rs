@@ -153,3 +153,47 @@ fn a_variable_with_a_namespace_finds_no_cluster_scoped_object() {
     assert_eq!(built_with(object, &vars("")).as_deref(), Ok(object));
     assert!(built_with(object, &vars("    namespace: default\n")).is_err());
 }
+
+#[test]
+fn a_block_that_starts_with_a_tab_is_an_error_wherever_it_is_written_and_read() {
+    let problem = "found a tab character where an indentation space is expected";
+    let object = format!("{THING}v: |2\n  \tx\n");
+    let shown = "map[string]interface {}{\"apiVersion\":\"example.com/v1\", \"kind\":\"Thing\", \
+                 \"metadata\":map[string]interface {}{\"name\":\"t\"}, \"v\":\"\\tx\\n\"}";
+    let patch = |value| {
+        format!(
+            "patches:\n- patch: '[{{\"op\": \"add\", \"path\": \"/w\", \"value\": \"{value}\"}}]'\n  target: {{kind: Thing}}\n"
+        )
+    };
+    for (object, kustomization, expected) in [
+        (&*object, String::new(), Err(format!("{shown}: yaml: line 5: {problem}"))),
+        (&*object, patch("w"), Err(format!("yaml: line 5: {problem}"))),
+        (THING, patch("\\tx\\n"), Err(format!("yaml: line 5: {problem}"))),
+        (THING, patch("\\tx"), Ok(format!("{THING}w: \"\\tx\"\n"))),
+        (&format!("{THING}v: \"\\tx\\n\"\n"), String::new(), Ok(format!("{THING}v: \"\\tx\\n\"\n"))),
+    ] {
+        assert_eq!(built_with(object, &kustomization), expected, "{object} {kustomization}");
+    }
+    let generator = "configMapGenerator: [{name: g, files: [f]}]\n";
+    let generated = |text: &str| built(&[("kustomization.yaml", generator), ("f", text)]);
+    assert_eq!(generated("\tx\n"), Err(format!("yaml: line 2: {problem}")));
+    assert!(generated("\tx").is_ok() && generated("x\n\ty\n").is_ok());
+}
+
+#[test]
+fn a_control_character_is_an_error_when_the_object_is_printed() {
+    assert_eq!(
+        built_with(&format!("{THING}v: \"\\x7F\"\n"), ""),
+        Err("map[string]interface {}{\"apiVersion\":\"example.com/v1\", \"kind\":\"Thing\", \
+             \"metadata\":map[string]interface {}{\"name\":\"t\"}, \"v\":\"\\x7f\"}: yaml: control characters are not allowed"
+            .to_owned())
+    );
+}
+
+#[test]
+fn a_hash_transformer_hashes_generated_names_once_more() {
+    let plugin = "apiVersion: builtin\n  kind: HashTransformer\n  metadata: {name: h}\n";
+    let kustomization = format!("configMapGenerator: [{{name: g, literals: [a=b]}}]\ntransformers:\n- |\n  {plugin}");
+    let text = built(&[("kustomization.yaml", &kustomization)]).unwrap();
+    assert!(text.ends_with("  name: g-4h2mbtbbt6-4h2mbtbbt6\n"), "{text}");
+}

@@ -10,8 +10,8 @@ pub enum YamlError {
     Syntax {
         /// Line of the problem, from 1; 0 when the parser has no position (bad encoding).
         line: u32,
-        /// The line that go-yaml names for it: that of the enclosing construct if there is one, and one less than
-        /// counted from 1 when the parser (not the scanner) complains. 0 names no line.
+        /// The line that go-yaml names for it: in resource files that of the enclosing construct if there is one, and one less
+        /// than counted from 1 when the parser (not the scanner) complains. 0 names no line.
         shown: u32,
         /// The parser's own words.
         problem: String,
@@ -122,5 +122,13 @@ pub enum WriteError {
         line: u32,
         /// The value's text.
         text: String,
+    },
+    /// A text has a character that kustomize's own way from object to text does not survive.
+    #[error("yaml: {}{problem}", at(*line))]
+    Unreadable {
+        /// The line that kustomize names, counted in a form of the document that nobody sees; 0 names none.
+        line: u32,
+        /// What is wrong.
+        problem: String,
     },
 }

@@ -3,26 +3,27 @@
 use serde_json::{Map, Value as Json};
 
 use crate::error::WriteError;
-use crate::node::{Key, Node, Value};
+use crate::node::{Key, Mapping, Node, Value};
 use crate::scalar::{Scalar, Tag};
 
 impl Node {
-    /// The JSON value of the tree.
+    /// The JSON value of the tree. The keys of the mapping at its top may have any type but null, since kustomize reads that mapping as one
+    /// with texts for keys; `1` is the text of the key as written.
     ///
     /// # Errors
     /// A key is not a string or a number is not finite.
     pub fn to_json(&self) -> Result<Json, WriteError> {
+        match &self.value {
+            Value::Mapping(mapping) => object(mapping, check_top_key),
+            _ => self.to_nested_json(),
+        }
+    }
+
+    fn to_nested_json(&self) -> Result<Json, WriteError> {
         Ok(match &self.value {
             Value::Scalar(scalar) => scalar.to_json().ok_or_else(|| not_finite(self, scalar))?,
-            Value::Sequence(items) => Json::Array(items.iter().map(Self::to_json).collect::<Result<_, _>>()?),
-            Value::Mapping(mapping) => {
-                let mut object = Map::new();
-                for entry in mapping.entries() {
-                    check_key(&entry.key)?;
-                    object.insert(entry.key.text.clone(), entry.value.to_json()?);
-                }
-                Json::Object(object)
-            }
+            Value::Sequence(items) => Json::Array(items.iter().map(Self::to_nested_json).collect::<Result<_, _>>()?),
+            Value::Mapping(mapping) => object(mapping, check_key)?,
         })
     }
 
@@ -44,8 +45,23 @@ impl Node {
     }
 }
 
+fn object(mapping: &Mapping, check: impl Fn(&Key) -> Result<(), WriteError>) -> Result<Json, WriteError> {
+    let mut object = Map::new();
+    for entry in mapping.entries() {
+        check(&entry.key)?;
+        object.insert(entry.key.text.clone(), entry.value.to_nested_json()?);
+    }
+    Ok(Json::Object(object))
+}
+
+/// For the mapping at the top, which is read as one with texts for keys.
+pub(crate) fn check_top_key(key: &Key) -> Result<(), WriteError> {
+    if key.tag == Tag::Null { check_key(key) } else { Ok(()) }
+}
+
+/// A key must be a string; one that is not there at all is written as an empty string.
 pub(crate) fn check_key(key: &Key) -> Result<(), WriteError> {
-    if key.tag == Tag::Str {
+    if key.tag == Tag::Str || (key.tag == Tag::Null && key.text.is_empty()) {
         return Ok(());
     }
     Err(WriteError::KeyNotString { line: key.position.line, key: key.text.clone() })

@@ -9,9 +9,11 @@
 //! What it deliberately does not do: keep comments, anchors, tags or block styles (none of them survives a build), or know
 //! anything about Kubernetes objects.
 
+mod blocks;
+mod bytes;
 mod error;
-mod folded;
 mod json;
+mod json_step;
 mod node;
 mod order;
 mod reader;

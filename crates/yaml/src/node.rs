@@ -2,7 +2,8 @@
 
 use std::mem;
 
-use crate::folded::refold;
+use crate::blocks::{is_unreadable, refold, tab_error};
+use crate::error::YamlError;
 use crate::scalar::{Scalar, Style, Tag};
 
 /// A place in the text, 1-based; zero for a node that was made, not read.
@@ -164,14 +165,22 @@ impl Node {
         }
     }
 
-    /// Writes and reads folded blocks once, as kustomize does before it prints or patches an object, with the breaks that this adds.
-    pub fn refold(&mut self) {
+    /// Writes and reads blocks once, as kustomize does before it prints, hashes or patches an object: folded ones get more line breaks, and
+    /// one that starts with a tab cannot be read again.
+    ///
+    /// # Errors
+    /// A block starts with a tab. The line is that of kustomize, which counts in what it wrote.
+    pub fn refold(&mut self) -> Result<(), YamlError> {
+        let mut unreadable = false;
         self.each_scalar(&mut |scalar| {
-            if scalar.style == Style::Folded && scalar.tag == Tag::Str {
+            if is_unreadable(scalar) {
+                unreadable = true;
+            } else if scalar.style == Style::Folded && scalar.tag == Tag::Str {
                 scalar.text = refold(&scalar.text);
                 scalar.style = Style::Quoted;
             }
         });
+        if unreadable { Err(tab_error(self)) } else { Ok(()) }
     }
 
     /// The kind in the words of go-yaml, for messages.

@@ -3,12 +3,12 @@
 //! Every input is hostile: bytes, nesting, nodes and the text that aliases multiply are bounded by [`Limits`], and a panic of
 //! the parser is an error. It does not recover from errors and does not keep comments, anchors or tags.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
 
+use crate::bytes::{BYTE_ORDER_MARK, bad_character, prepare, unix_lines, without_inner_marks};
 use crate::error::YamlError;
 use crate::node::{Entry, Key, Mapping, Node, Position, Value};
 use crate::scalar::{Dialect, Scalar, Style, Tag, number, resolve, timestamp};
@@ -86,19 +86,6 @@ fn check_size(text: &[u8], limits: &Limits) -> Result<(), YamlError> {
     Ok(())
 }
 
-fn unix_lines(text: &[u8]) -> Cow<'_, [u8]> {
-    if !text.contains(&b'\r') {
-        return Cow::Borrowed(text);
-    }
-    let mut unix = Vec::with_capacity(text.len());
-    for (index, &byte) in text.iter().enumerate() {
-        if byte != b'\r' || text.get(index + 1) != Some(&b'\n') {
-            unix.push(byte);
-        }
-    }
-    Cow::Owned(unix)
-}
-
 /// The chunks between separator lines, each with the number of lines before it.
 fn split(text: &[u8]) -> Result<Vec<(u32, &[u8])>, YamlError> {
     let mut chunks = Vec::new();
@@ -136,6 +123,8 @@ struct Reader<'t> {
     anchors: HashMap<String, Node>,
     /// Where the text ends if a newline was added to it, as the parser counts.
     added_end: Option<u64>,
+    /// What stands for a byte order mark within the text.
+    stand_in: Option<char>,
     /// The line up to which the parser came.
     reached: u32,
 }
@@ -146,39 +135,33 @@ fn read_one(
     dialect: Dialect,
     (limits, budget): (&Limits, &mut Budget),
 ) -> Result<Option<Node>, YamlError> {
-    let (terminated, added) = prepare(text);
+    let (text, stand_in) = without_inner_marks(text);
+    let (terminated, added) = prepare(&text);
     let mark = if terminated.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     let added_end = added.then(|| (terminated.len() - mark) as u64);
     let mut parser = Parser::new();
     let input: &[u8] = &terminated;
     parser.set_input(input);
-    let mut reader =
-        Reader { parser, dialect, base, limits, budget, anchors: HashMap::new(), added_end, reached: base + 1 };
+    let mut reader = Reader {
+        parser,
+        dialect,
+        base,
+        limits,
+        budget,
+        anchors: HashMap::new(),
+        added_end,
+        stand_in,
+        reached: base + 1,
+    };
     // The parser has internal assertions; should hostile text break one, that text is refused and nothing else suffers.
-    catch_unwind(AssertUnwindSafe(|| reader.document())).unwrap_or_else(|_| {
+    let result = catch_unwind(AssertUnwindSafe(|| reader.document())).unwrap_or_else(|_| {
         let (line, problem) = (reader.reached, "unknown problem parsing YAML content".to_owned());
         Err(YamlError::Syntax { line, shown: line, problem })
+    });
+    result.map_err(|error| match error {
+        YamlError::Syntax { line: 0, shown, problem } => bad_character(&text, base, shown, problem),
+        error => error,
     })
-}
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// The text as the parser takes it, and whether a newline was added behind a last line that has none: the parser breaks an assertion at
-/// a block scalar that ends with the text. It also takes the first byte of some letters for a damaged byte order mark, unless there is one.
-fn prepare(text: &[u8]) -> (Cow<'_, [u8]>, bool) {
-    let last = text.rsplit(|&byte| byte == b'\n' || byte == b'\r').next().unwrap_or_default();
-    // The other line breaks of YAML 1.1; a line of blanks is no content; UTF-16 does not end in one byte.
-    let ended = ["\u{85}", "\u{2028}", "\u{2029}"].iter().any(|mark| last.ends_with(mark.as_bytes()))
-        || last.iter().all(|&byte| byte == b' ')
-        || text.starts_with(b"\xff\xfe")
-        || text.starts_with(b"\xfe\xff");
-    let unmarked = text.starts_with(&BYTE_ORDER_MARK[..1]) && !text.starts_with(BYTE_ORDER_MARK);
-    if ended && !unmarked {
-        return (Cow::Borrowed(text), false);
-    }
-    let mark: &[u8] = if unmarked { BYTE_ORDER_MARK } else { b"" };
-    let newline: &[u8] = if ended { b"" } else { b"\n" };
-    (Cow::Owned([mark, text, newline].concat()), !ended)
 }
 
 impl Reader<'_> {
@@ -192,8 +175,13 @@ impl Reader<'_> {
         let scanner = error.kind() == libyaml_safer::ErrorKind::Scanner;
         let of = |mark: Option<Mark>| mark.map_or(0, |mark| u32::try_from(mark.line).unwrap_or(u32::MAX - 1));
         let (context, problem) = (of(error.context_mark()), of(error.problem_mark()));
-        let base = if context == 0 { problem } else { context };
-        let shown = if base == 0 { 0 } else { self.base + base + u32::from(scanner) };
+        // The two libraries of Go differ in which of the two places they name.
+        let (base, add) = match self.dialect {
+            Dialect::Resource if context != 0 => (context, scanner),
+            Dialect::Config if problem == 0 => (context, false),
+            _ => (problem, scanner),
+        };
+        let shown = if base == 0 { 0 } else { self.base + base + u32::from(add) };
         let line = error.problem_mark().map_or(0, |_| self.base + problem + 1);
         YamlError::Syntax { line, shown, problem: error.problem().to_owned() }
     }
@@ -239,12 +227,16 @@ impl Reader<'_> {
                 if block && self.added_end == Some(event.end_mark.index) && value.ends_with('\n') {
                     value.pop();
                 }
+                if let Some(stand_in) = self.stand_in {
+                    value = value.replace(stand_in, "\u{feff}");
+                }
                 self.spend(position.line, 1, value.len())?;
                 let plain = matches!(style, ScalarStyle::Plain | ScalarStyle::Any);
                 let mut scalar = self.scalar(tag.as_deref(), value, plain, position)?;
                 scalar.style = match style {
                     ScalarStyle::Plain | ScalarStyle::Any => Style::Plain,
                     ScalarStyle::Folded => Style::Folded,
+                    ScalarStyle::Literal => Style::Literal,
                     _ => Style::Quoted,
                 };
                 (anchor, Value::Scalar(scalar))

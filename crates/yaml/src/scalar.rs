@@ -28,8 +28,10 @@ pub enum Style {
     /// Without quotes, or made and not read.
     #[default]
     Plain,
-    /// In quotes or as a literal block.
+    /// In quotes.
     Quoted,
+    /// As a literal block.
+    Literal,
     /// As a folded block.
     Folded,
 }
@@ -79,11 +81,18 @@ impl Scalar {
         Self { tag, style: old.style, shared: old.shared, ..self }
     }
 
-    /// A string that was made, not read: quoted where it would read as something else, or has several lines.
+    /// A string that was made, not read: quoted where it would read as something else, a block if it has several
+    /// lines.
     pub fn string(text: impl Into<String>) -> Self {
         let text = text.into();
-        let quoted = text.contains('\n') || resolve(&text, Dialect::Config) != Tag::Str;
-        Self { style: if quoted { Style::Quoted } else { Style::Plain }, ..Self::new(Tag::Str, text) }
+        let style = if text.contains('\n') {
+            Style::Literal
+        } else if resolve(&text, Dialect::Config) == Tag::Str {
+            Style::Plain
+        } else {
+            Style::Quoted
+        };
+        Self { style, ..Self::new(Tag::Str, text) }
     }
 
     /// The JSON value; `None` for an infinite number or not-a-number, which JSON lacks.

@@ -7,7 +7,8 @@
 use serde_json::Number;
 
 use crate::error::WriteError;
-use crate::json::{check_key, not_finite};
+use crate::json::{check_key, check_top_key, not_finite};
+use crate::json_step::reread;
 use crate::node::{Entry, Mapping, Node, Value};
 use crate::order::sort_by_key;
 use crate::scalar::{Dialect, Scalar, Tag, is_base60, is_true, resolve};
@@ -19,10 +20,11 @@ const LONGEST_SIMPLE_KEY: usize = 128;
 /// Spaces per level.
 const INDENT: usize = 2;
 
-/// The text of one document, ending in a newline.
+/// The text of one document, ending in a newline, but for a literal block that ends in another line break: kustomize writes no newline
+/// after it, so that the `---` of [`write_all`] does not stand at the start of a line as its readers count them.
 ///
 /// # Errors
-/// A key is not a string or a number is not finite.
+/// A key is not a string, a number is not finite, or a text has a control character that kustomize refuses to print.
 pub fn write(node: &Node) -> Result<String, WriteError> {
     let mut text = String::new();
     write_into(node, &mut text)?;
@@ -45,18 +47,16 @@ pub fn write_all<'n>(nodes: impl IntoIterator<Item = &'n Node>) -> Result<String
 }
 
 fn write_into(node: &Node, text: &mut String) -> Result<(), WriteError> {
+    let reread = reread(node)?;
+    let node = reread.as_ref().unwrap_or(node);
     let mut writer = Writer { text, column: 0 };
     match &node.value {
-        Value::Mapping(mapping) if !mapping.is_empty() => writer.mapping(mapping, 0),
-        Value::Sequence(items) if !items.is_empty() => writer.sequence(items, 0),
-        _ => {
-            writer.leaf(node, 0, Place::Value)?;
-            // A literal block has ended its line.
-            if writer.column > 0 {
-                writer.newline();
-            }
-            Ok(())
+        Value::Mapping(mapping) if !mapping.is_empty() => {
+            mapping.entries().iter().try_for_each(|entry| check_top_key(&entry.key))?;
+            writer.entries(mapping, 0)
         }
+        Value::Sequence(items) if !items.is_empty() => writer.sequence(items, 0),
+        _ => writer.last_leaf(node, 0),
     }
 }
 
@@ -106,12 +106,16 @@ impl Writer<'_> {
         }
     }
 
-    /// The entries of a mapping; the first one continues the current line (`- a: 1`), each ends with a newline.
     fn mapping(&mut self, mapping: &Mapping, indent: usize) -> Result<(), WriteError> {
+        mapping.entries().iter().try_for_each(|entry| check_key(&entry.key))?;
+        self.entries(mapping, indent)
+    }
+
+    /// The entries of a mapping; the first one continues the current line (`- a: 1`), each ends with a newline.
+    fn entries(&mut self, mapping: &Mapping, indent: usize) -> Result<(), WriteError> {
         let mut entries: Vec<&Entry> = mapping.entries().iter().collect();
         sort_by_key(&mut entries, |entry| entry.key.text.as_str());
         for (index, entry) in entries.into_iter().enumerate() {
-            check_key(&entry.key)?;
             if index > 0 {
                 self.indent(indent);
             }
@@ -120,11 +124,13 @@ impl Writer<'_> {
                 self.push_str("? ");
                 self.string(key, indent, Place::Value);
                 self.indent(indent);
+                self.push_str(": ");
+                self.item(&entry.value, indent)?;
             } else {
                 self.string(key, indent, Place::SimpleKey);
+                self.push(':');
+                self.field_value(&entry.value, indent)?;
             }
-            self.push(':');
-            self.field_value(&entry.value, indent)?;
         }
         Ok(())
     }
@@ -141,11 +147,7 @@ impl Writer<'_> {
             }
             _ => {
                 self.push(' ');
-                self.leaf(value, indent, Place::Value)?;
-                if self.column > 0 {
-                    self.newline();
-                }
-                Ok(())
+                self.last_leaf(value, indent)
             }
         }
     }
@@ -157,16 +159,26 @@ impl Writer<'_> {
                 self.indent(indent);
             }
             self.push_str("- ");
-            match &item.value {
-                Value::Mapping(mapping) if !mapping.is_empty() => self.mapping(mapping, indent + INDENT)?,
-                Value::Sequence(inner) if !inner.is_empty() => self.sequence(inner, indent + INDENT)?,
-                _ => {
-                    self.leaf(item, indent, Place::Value)?;
-                    if self.column > 0 {
-                        self.newline();
-                    }
-                }
-            }
+            self.item(item, indent)?;
+        }
+        Ok(())
+    }
+
+    /// What continues the current line behind a `-`, or behind the `:` of a key that has a line of its own.
+    fn item(&mut self, item: &Node, indent: usize) -> Result<(), WriteError> {
+        match &item.value {
+            Value::Mapping(mapping) if !mapping.is_empty() => self.mapping(mapping, indent + INDENT),
+            Value::Sequence(items) if !items.is_empty() => self.sequence(items, indent + INDENT),
+            _ => self.last_leaf(item, indent),
+        }
+    }
+
+    /// A leaf that ends its line.
+    fn last_leaf(&mut self, node: &Node, indent: usize) -> Result<(), WriteError> {
+        self.leaf(node, indent, Place::Value)?;
+        // A literal block has ended its line.
+        if self.column > 0 {
+            self.newline();
         }
         Ok(())
     }
@@ -291,15 +303,7 @@ impl Writer<'_> {
     /// A `|` block. Leaves the cursor at the start of a line if the text ends in a newline.
     fn literal(&mut self, text: &str, indent: usize) {
         self.push('|');
-        if text.starts_with(' ') || text.starts_with(is_break) {
-            self.push_str(&INDENT.to_string());
-        }
-        let mut reversed = text.chars().rev();
-        if !reversed.next().is_some_and(is_break) {
-            self.push('-');
-        } else if reversed.next().is_none_or(is_break) {
-            self.push('+');
-        }
+        self.push_str(&chomping(text));
         self.newline();
         let mut at_start = true;
         for letter in text.chars() {
@@ -316,6 +320,21 @@ impl Writer<'_> {
             }
         }
     }
+}
+
+/// What stands behind the `|` or `>` of a block: the indentation if its first line is no measure of it, and which line breaks end it.
+pub(crate) fn chomping(text: &str) -> String {
+    let mut hints = String::new();
+    if text.starts_with(' ') || text.starts_with(is_break) {
+        hints.push_str(&INDENT.to_string());
+    }
+    let mut reversed = text.chars().rev();
+    if !reversed.next().is_some_and(is_break) {
+        hints.push('-');
+    } else if reversed.next().is_none_or(is_break) {
+        hints.push('+');
+    }
+    hints
 }
 
 /// The style that a string gets: the type check decides between plain and double quotes, syntax then may forbid either.
@@ -392,12 +411,12 @@ impl Analysis {
     }
 }
 
-fn is_break(letter: char) -> bool {
+pub(crate) fn is_break(letter: char) -> bool {
     matches!(letter, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
 /// What libyaml's Go port prints as it is; characters beyond the basic plane are not among it.
-fn is_printable(letter: char) -> bool {
+pub(crate) fn is_printable(letter: char) -> bool {
     matches!(letter, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && letter != '\u{feff}'
 }
 
@@ -423,6 +442,7 @@ fn escape_always(letter: char) -> String {
         '"' => '"',
         '\\' => '\\',
         '\u{85}' => 'N',
+        '\u{a0}' => '_',
         '\u{2028}' => 'L',
         '\u{2029}' => 'P',
         _ if code <= 0xFF => return format!("\\x{code:02X}"),
@@ -434,7 +454,7 @@ fn escape_always(letter: char) -> String {
 
 /// A number as Go's shortest `%g` prints it: exponent form below 1e-4 and from 1e6 on (whole numbers only beyond 64 bits, since
 /// smaller ones are integers by now).
-fn go_number(number: &Number) -> String {
+pub(crate) fn go_number(number: &Number) -> String {
     let Some(value) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
     let scientific = format!("{value:e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };

@@ -47,10 +47,10 @@ fn a_block_scalar_may_end_with_the_file() {
 #[test]
 fn odd_bytes_are_read_or_refused_with_their_line() {
     for (text, line) in [
-        (&b"a: 1\nb: \xff\n"[..], None),
-        (b"a: 1\nb: \x00\n", None),
-        (b"a: 1\nb: \x1b[31m\n", None),
-        (b"a: \xc3", None),
+        (&b"a: 1\nb: \xff\n"[..], Some(2)),
+        (b"a: 1\nb: \x00\n", Some(2)),
+        (b"a: 1\n---\nb: \x1b[31m\n", Some(3)),
+        (b"a: \xc3", Some(1)),
         (b"a: 1\n\tb: 2\n", Some(2)),
         (b"a: 1\rb: [\r", Some(3)),
         (b"a: 1\nb: [!x, 1]\n", Some(2)),
@@ -74,6 +74,29 @@ fn odd_bytes_are_read_or_refused_with_their_line() {
     assert_eq!(json("\u{ff4b}: 1\nb: 2\n"), serde_json::json!({ "\u{ff4b}": 1, "b": 2 }));
     assert_eq!(json("\u{feff}a: 1\n"), serde_json::json!({ "a": 1 }));
     assert_eq!(json("a: 1\rb: 2\r"), serde_json::json!({ "a": 1, "b": 2 }));
+}
+
+#[test]
+fn bytes_that_are_no_letters_are_refused_in_the_words_of_go_yaml() {
+    for (text, line, problem) in [
+        (&b"a: \xff\n"[..], 1, "invalid leading UTF-8 octet"),
+        (b"a: 1\n---\nb: \xc3(\n", 3, "invalid trailing UTF-8 octet"),
+        (b"a: 1\nb: \xc3", 2, "incomplete UTF-8 octet sequence"),
+        (b"a: \xed\xa0\x80\n", 1, "invalid Unicode character"),
+        (b"a: \xf4\x90\x80\x80\n", 1, "invalid Unicode character"),
+        (b"a: \xc0\x80\n", 1, "invalid length of a UTF-8 sequence"),
+        (b"a:\n- \xc2\x80\n", 2, "control characters are not allowed"),
+        (b"a:\n- \xef\xbf\xbe\n", 2, "control characters are not allowed"),
+    ] {
+        for error in [
+            read_documents(text, &Limits::DEFAULT).expect_err("must be refused"),
+            read_config(text.split(|&byte| byte == b'-').next_back().unwrap(), &Limits::DEFAULT)
+                .expect_err("must be refused"),
+        ] {
+            assert_eq!(error.to_string(), format!("yaml: {problem}"), "{text:?}");
+        }
+        assert_eq!(read_documents(text, &Limits::DEFAULT).unwrap_err().line(), Some(line), "{text:?}");
+    }
 }
 
 #[test]

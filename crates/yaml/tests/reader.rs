@@ -26,6 +26,19 @@ fn errors_name_the_line_of_the_whole_file_in_the_words_of_go_yaml() {
 }
 
 #[test]
+fn errors_of_configuration_files_name_the_place_itself_where_there_is_one() {
+    for (text, expected) in [
+        ("a: b\nfoo\n", "yaml: line 3: could not find expected ':'"),
+        ("a: b\nc: \"d\n", "yaml: line 3: found unexpected end of stream"),
+        ("a: [b\nc: d\n", "yaml: line 1: did not find expected ',' or ']'"),
+        ("a: b\nc: d: e\n", "yaml: line 2: mapping values are not allowed in this context"),
+    ] {
+        let error = read_config(text.as_bytes(), &Limits::DEFAULT).expect_err(text);
+        assert_eq!(error.to_string(), expected, "for {text:?}");
+    }
+}
+
+#[test]
 fn nodes_know_their_place() {
     let nodes = read_documents(b"a: 1\n---\nb:\n  - c\n", &Limits::DEFAULT).unwrap();
     let item = &nodes[1].get("b").unwrap().as_sequence().unwrap()[0];

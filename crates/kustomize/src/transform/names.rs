@@ -1,9 +1,14 @@
-//! `namePrefix` and `nameSuffix`.
+//! `namePrefix` and `nameSuffix`, and the hashes behind the names of generated objects.
+
+use sluice_yaml::Node;
 
 use super::{Transform, TransformError};
+use crate::error::Cause;
 use crate::fieldspec::{Create, FieldSpec, expect_scalar, set_text};
+use crate::hash::content_hash;
 use crate::id::Gvk;
 use crate::resmap::ResMap;
+use crate::resource::Resource;
 
 /// Which end of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,4 +71,29 @@ impl Transform for Affixes {
             Ok(())
         })
     }
+}
+
+/// Hashes the names of generated objects early; they get another hash at the end.
+pub(crate) struct AppendHashes;
+
+impl Transform for AppendHashes {
+    fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError> {
+        resources.edit_all(|resource| append_hash(resource).map_err(TransformError::Hash))
+    }
+}
+
+/// Puts the hash of a generated object behind its name.
+pub(crate) fn append_hash(resource: &mut Resource) -> Result<(), Cause> {
+    if !resource.needs_hash {
+        return Ok(());
+    }
+    for field in ["data", "binaryData", "stringData"] {
+        resource.node.get_mut(field).map_or(Ok(()), Node::refold)?;
+    }
+    resource.node.refold()?;
+    if let Some(hash) = content_hash(&resource.node)? {
+        resource.store_past_id();
+        resource.set_name(&format!("{}-{hash}", resource.id.name.clone()));
+    }
+    Ok(())
 }

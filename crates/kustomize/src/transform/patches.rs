@@ -265,7 +265,7 @@ impl Transform for PatchStep {
                 if self.remember {
                     resource.store_past_id();
                 }
-                resource.node.refold();
+                resource.node.refold().map_err(JsonPatchError::from)?;
                 let mut json = resource.to_json().map_err(JsonPatchError::from)?;
                 if resource.has_history() {
                     with_annotations(&mut json);
@@ -273,7 +273,8 @@ impl Transform for PatchStep {
                 patch.apply(&mut json, &growth)?;
                 without_blank_annotations(&mut json);
                 resource.node = Node::from_json(&crate::json_patch::rounded(json));
-                Ok::<(), TransformError>(())
+                // Kustomize writes the patched object and reads it.
+                Ok::<(), TransformError>(resource.node.refold().map_err(JsonPatchError::from)?)
             })?;
         }
         Ok(())

@@ -136,6 +136,13 @@ fn aliases_and_merges_are_expanded() {
 fn keys_are_quoted_like_values_and_very_long_ones_are_introduced_by_a_question_mark() {
     let key = "k".repeat(129);
     check(&format!("? {key}\n: 1\n\"y\": 2\n"), &format!("? {key}\n: 1\n\"y\": 2\n"));
+    // The value stands on the line of its colon, and a list is indented there.
+    check(&format!("v:\n  {key}: {{a: b, c: {{d: e}}}}\n"), &format!("v:\n  ? {key}\n  : a: b\n    c:\n      d: e\n"));
+    check(
+        &format!("{key}: [a, [b, c], {{d: [e]}}]\n"),
+        &format!("? {key}\n: - a\n  - - b\n    - c\n  - d:\n    - e\n"),
+    );
+    check(&format!("- ? {key}\n  : {{? {key} : {{}}}}\n"), &format!("- ? {key}\n  : ? {key}\n    : {{}}\n"));
 }
 
 #[test]
