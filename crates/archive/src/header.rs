@@ -1,7 +1,7 @@
 //! Tar headers as the normalised archive has them: USTAR with everything that varies between machines zeroed, and a
 //! PAX record before a header whose name USTAR cannot hold.
 //!
-//! Deliberately absent: links, devices, owners, times and sizes that need more than the eleven octal digits.
+//! Deliberately absent: links, devices, owners, and times and sizes that need more than the eleven octal digits.
 
 /// The unit of tar: headers are one block, content is padded to whole ones.
 pub(crate) const BLOCK_BYTES: usize = 512;
@@ -34,6 +34,8 @@ pub(crate) struct Header<'a> {
     pub(crate) kind: TypeFlag,
     pub(crate) mode: u32,
     pub(crate) size: u64,
+    /// Seconds since 1970; the normalised archive has zero.
+    pub(crate) modified: u64,
 }
 
 impl Header<'_> {
@@ -51,6 +53,7 @@ impl Header<'_> {
         let mut block = Block::new(name, self.kind.byte());
         block.octal(MODE, u64::from(self.mode));
         block.octal(SIZE, self.size);
+        block.octal(MODIFIED, self.modified);
         block.octal(DEVICE_MAJOR, 0);
         block.octal(DEVICE_MINOR, 0);
         block.bytes(PREFIX_AT, prefix);

@@ -16,10 +16,10 @@ use flate2::{Compression, GzBuilder};
 use crate::header::{BLOCK_BYTES, Header, MAX_CONTENT_BYTES, TypeFlag};
 
 /// The usual level of deflate. Stated as a number, since it is part of what makes the bytes reproducible.
-const DEFLATE_LEVEL: u32 = 6;
+pub(crate) const DEFLATE_LEVEL: u32 = 6;
 
 /// The gzip header's "unknown operating system", so that the bytes do not tell on which one they were written.
-const UNKNOWN_SYSTEM: u8 = 255;
+pub(crate) const UNKNOWN_SYSTEM: u8 = 255;
 
 const DIRECTORY_MODE: u32 = 0o750;
 
@@ -220,7 +220,13 @@ impl<W: Write> TarGzBuilder<W> {
             GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(out, Compression::new(DEFLATE_LEVEL));
         let (summary, buffer) = (PackSummary::default(), Vec::new());
         let mut archive = Self { out, limits, summary, previous: Vec::new(), buffer };
-        archive.header(&Header { path: b".", kind: TypeFlag::Directory, mode: DIRECTORY_MODE, size: 0 })?;
+        archive.header(&Header {
+            path: b".",
+            kind: TypeFlag::Directory,
+            mode: DIRECTORY_MODE,
+            size: 0,
+            modified: 0,
+        })?;
         Ok(archive)
     }
 
@@ -231,7 +237,7 @@ impl<W: Write> TarGzBuilder<W> {
     pub fn directory(&mut self, path: impl AsRef<[u8]>) -> Result<(), PackError> {
         let path = path.as_ref();
         self.advance(path)?;
-        self.header(&Header { path, kind: TypeFlag::Directory, mode: DIRECTORY_MODE, size: 0 })
+        self.header(&Header { path, kind: TypeFlag::Directory, mode: DIRECTORY_MODE, size: 0, modified: 0 })
     }
 
     /// Adds a file.
@@ -246,7 +252,7 @@ impl<W: Write> TarGzBuilder<W> {
         if self.summary.content_bytes > most {
             return Err(PackError::TooManyBytes(most));
         }
-        self.header(&Header { path, kind: TypeFlag::Regular, mode: mode.bits(), size })?;
+        self.header(&Header { path, kind: TypeFlag::Regular, mode: mode.bits(), size, modified: 0 })?;
         self.content(path, size, reader)?;
         self.summary.files += 1;
         Ok(())

@@ -8,6 +8,7 @@
 //! Deliberately absent: owners, times, sparse files, extended attributes, and the digest of the input, which is checked
 //! before it comes here.
 
+mod entries;
 mod fault;
 mod inflate;
 mod name;
@@ -17,6 +18,7 @@ mod tree;
 use std::io::Read;
 use std::path::Path;
 
+pub use entries::{Entries, RawEntry, RawKind};
 pub use fault::{Fault, Limit, UnpackError};
 use reader::{Kind, TarReader};
 use tree::Tree;

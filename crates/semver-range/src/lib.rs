@@ -130,10 +130,34 @@ pub fn parse_tag(tag: &str) -> Option<Version> {
     parts.next().is_none().then_some(version)
 }
 
+/// A version as Go's Masterminds/semver reads it: as [`parse_tag`], but minor and patch may be missing and are zero then.
+pub fn parse_loose(text: &str) -> Option<Version> {
+    let (core, pre, build) = split_version(text)?;
+    let mut numbers = [0; 3];
+    let mut parts = core.split('.');
+    for (index, number) in numbers.iter_mut().enumerate() {
+        match parts.next() {
+            Some(part) if !part.is_empty() => *number = parse_number(part)?,
+            None if index > 0 => {}
+            _ => return None,
+        }
+    }
+    let [major, minor, patch] = numbers;
+    parts.next().is_none().then_some(Version { major, minor, patch, pre, build })
+}
+
 fn split_version(text: &str) -> Option<(&str, Prerelease, BuildMetadata)> {
     let text = text.strip_prefix('v').unwrap_or(text);
-    let (text, build) = text.split_once('+').map_or((text, ""), |(text, build)| (text, build));
+    let (text, build) = match text.split_once('+') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (text, ""),
+    };
     let (core, pre) = text.split_once('-').map_or((text, ""), |(core, pre)| (core, pre));
+    // A sign with nothing behind it.
+    if core.len() < text.len() && pre.is_empty() {
+        return None;
+    }
     Some((core, Prerelease::new(pre).ok()?, BuildMetadata::new(build).ok()?))
 }
 
@@ -233,6 +257,26 @@ mod tests {
     fn what_is_no_range_is_refused() {
         for range in ["", "||", "one", ">=", "1.2.3.4", "1.2.3 -", "1.+2", "x.y"] {
             assert_eq!(Range::parse(range), None, "{range}");
+        }
+    }
+
+    #[test]
+    fn loose_versions_may_lack_minor_and_patch() {
+        for (text, expected) in [
+            ("v1", Some("1.0.0")),
+            ("1.2", Some("1.2.0")),
+            ("1.2-rc.1+b", Some("1.2.0-rc.1+b")),
+            ("01.002.3", Some("1.2.3")),
+            ("1.2.3.4", None),
+            ("1..2", None),
+            ("", None),
+            ("v", None),
+            ("-1", None),
+            ("1.2.3-", None),
+            ("1.2.3+", None),
+            ("one", None),
+        ] {
+            assert_eq!(parse_loose(text).map(|v| v.to_string()).as_deref(), expected, "{text}");
         }
     }
 

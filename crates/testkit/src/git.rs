@@ -9,7 +9,7 @@ mod working_copy;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
@@ -17,7 +17,9 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use url::Url;
 
+pub(crate) use tls::ServerTls;
 pub use working_copy::WorkingCopy;
+pub(crate) use working_copy::git as run_git;
 
 /// How a [`GitServer`] answers.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +29,8 @@ pub struct GitServerOptions {
     pub auth: Option<(String, String)>,
     /// Serve HTTPS under a certificate of a CA made for this server.
     pub tls: bool,
+    /// With TLS: let nobody in who has not [`GitServer::client_certificate`].
+    pub client_certificates: bool,
     /// Which protocol versions the server knows.
     pub protocol: Protocol,
 }
@@ -61,13 +65,17 @@ struct Shared {
     requests: Mutex<Vec<RequestRecord>>,
     redirect: Mutex<Option<(String, String)>>,
     no_answer: AtomicBool,
+    refused_wants: Mutex<Vec<String>>,
+    stall_after: AtomicUsize,
+    abandoned: Arc<AtomicUsize>,
 }
 
 /// A running server; it stops when dropped.
 pub struct GitServer {
     shared: Arc<Shared>,
     base: Url,
-    ca_pem: Option<String>,
+    tls: Option<ServerTls>,
+    connections: Arc<AtomicUsize>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
     _root: TempDir,
@@ -83,8 +91,8 @@ impl GitServer {
         let exec_path = working_copy::git(root.path(), &["--exec-path"])?;
         let backend = PathBuf::from(exec_path).join("git-http-backend");
         anyhow::ensure!(backend.is_file(), "{} does not exist", backend.display());
-        let tls = options.tls.then(tls::ServerTls::generate).transpose()?;
-        let (acceptor, ca_pem) = tls.map(|tls| (tls.acceptor, tls.ca_pem)).unzip();
+        let tls = options.tls.then(|| ServerTls::generate(options.client_certificates)).transpose()?;
+        let acceptor = tls.as_ref().map(|tls| tls.acceptor.clone());
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         let scheme = if options.tls { "https" } else { "http" };
@@ -96,14 +104,19 @@ impl GitServer {
             requests: Mutex::default(),
             redirect: Mutex::default(),
             no_answer: AtomicBool::new(false),
+            refused_wants: Mutex::default(),
+            stall_after: AtomicUsize::new(usize::MAX),
+            abandoned: Arc::default(),
         });
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let state = Arc::clone(&shared);
+        let connections: Arc<AtomicUsize> = Arc::default();
+        let counter = Arc::clone(&connections);
         let thread = std::thread::Builder::new().name("git-server".into()).spawn(move || {
-            runtime.block_on(cgi::serve(listener, acceptor, state, stopped));
+            runtime.block_on(cgi::serve(listener, acceptor, state, counter, stopped));
         })?;
-        Ok(Self { shared, base, ca_pem, stop: Some(stop), thread: Some(thread), _root: root })
+        Ok(Self { shared, base, tls, connections, stop: Some(stop), thread: Some(thread), _root: root })
     }
 
     /// Creates an empty bare repository whose `HEAD` names `main`, and returns its URL (without credentials).
@@ -142,7 +155,32 @@ impl GitServer {
 
     /// The CA to trust, PEM, when the server speaks TLS.
     pub fn ca_pem(&self) -> Option<&str> {
-        self.ca_pem.as_deref()
+        self.tls.as_ref().map(|tls| tls.ca_pem.as_str())
+    }
+
+    /// Certificate and key that a client needs, PEM, when the server speaks TLS.
+    pub fn client_certificate(&self) -> Option<(&str, &str)> {
+        self.tls.as_ref().map(|tls| (tls.client.0.as_str(), tls.client.1.as_str()))
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    /// Answers requests for this object as servers do that give only what their references name; git itself gives everything.
+    pub fn refuse_want(&self, id: &str) {
+        self.shared.refused_wants.lock().unwrap_or_else(PoisonError::into_inner).push(id.to_owned());
+    }
+
+    /// From now on answers stop after this many bytes of their body, and never end.
+    pub fn stall_after(&self, bytes: usize) {
+        self.shared.stall_after.store(bytes, Ordering::SeqCst);
+    }
+
+    /// How many stalled answers the client has given up by closing the connection.
+    pub fn abandoned(&self) -> usize {
+        self.shared.abandoned.load(Ordering::SeqCst)
     }
 
     /// The directory of all repositories.

@@ -6,6 +6,7 @@ pub mod azure;
 pub mod control_plane;
 pub mod controller;
 pub mod git;
+pub mod proxy;
 pub mod registry;
 pub mod s3;
 pub mod sink;

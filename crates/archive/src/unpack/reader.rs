@@ -39,6 +39,15 @@ pub(super) struct Member {
     pub(super) size: u64,
 }
 
+/// An entry whose name nobody has looked at yet: [`TarReader::name`] has it.
+pub(super) struct RawMember {
+    pub(super) kind: Kind,
+    pub(super) mode: u32,
+    pub(super) size: u64,
+    /// Seconds since 1970.
+    pub(super) modified: u64,
+}
+
 /// The stream of entries.
 pub(super) struct TarReader<R: Read> {
     input: Inflate<R>,
@@ -71,6 +80,21 @@ impl<R: Read> TarReader<R> {
     /// The next entry; `None` at the end, when the whole input has been read. The content of the one before must have
     /// been copied. `directories` is how many directories exist by now: they count as entries.
     pub(super) fn next_member(&mut self, directories: u64) -> Result<Option<Member>, Fault> {
+        let Some(RawMember { kind, mode, size, .. }) = self.next_raw(directories)? else { return Ok(None) };
+        let path = SafePath::parse(self.name(), &self.limits)?;
+        if kind == Kind::File && path.components().is_empty() {
+            return Err(Fault::Name("names the root"));
+        }
+        Ok(Some(Member { path, kind, mode, size }))
+    }
+
+    /// The name of the entry that was just returned, as the archive has it.
+    pub(super) fn name(&self) -> &[u8] {
+        self.current.as_deref().unwrap_or_default()
+    }
+
+    /// As [`TarReader::next_member`], for a caller that has its own rules for names.
+    pub(super) fn next_raw(&mut self, directories: u64) -> Result<Option<RawMember>, Fault> {
         if let Some(name) = self.current.take() {
             self.finished = Some(name);
         }
@@ -114,7 +138,7 @@ impl<R: Read> TarReader<R> {
         Ok(())
     }
 
-    fn member(&mut self, header: &Header, kind: EntryType, size: u64, name: Vec<u8>) -> Result<Member, Fault> {
+    fn member(&mut self, header: &Header, kind: EntryType, size: u64, name: Vec<u8>) -> Result<RawMember, Fault> {
         let name = self.current.insert(name);
         // The form before USTAR has no type for directories and ends their names with a slash.
         let old_directory = header.as_bytes()[TYPE_AT] == 0 && name.ends_with(b"/");
@@ -136,11 +160,9 @@ impl<R: Read> TarReader<R> {
             return Err(Fault::Limit(Limit::FileBytes, self.limits.file_bytes));
         }
         let mode = header.mode().map_err(|_| Fault::Header("mode is no number"))?;
-        let path = SafePath::parse(name, &self.limits)?;
-        if kind == Kind::File && path.components().is_empty() {
-            return Err(Fault::Name("names the root"));
-        }
-        Ok(Member { path, kind, mode, size })
+        // Nothing depends on the time, and some writers leave it empty.
+        let modified = header.mtime().unwrap_or_default();
+        Ok(RawMember { kind, mode, size, modified })
     }
 
     /// The next header; `None` at the end of the archive.

@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use anyhow::Context as _;
@@ -14,11 +14,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::StreamExt as _;
 use http::{HeaderMap, Request, StatusCode, header};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
-use super::tls::TlsListener;
+use super::tls::{CountingListener, TlsListener};
 use super::{Protocol, RequestRecord, Shared};
 
 /// The largest request body: pushes of tests.
@@ -29,11 +30,12 @@ pub(super) async fn serve(
     listener: std::net::TcpListener,
     acceptor: Option<TlsAcceptor>,
     shared: Arc<Shared>,
+    connections: Arc<AtomicUsize>,
     stopped: oneshot::Receiver<()>,
 ) {
     let router = Router::new().fallback(answer).with_state(shared);
     let server = async move {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listener = CountingListener { listener: tokio::net::TcpListener::from_std(listener)?, connections };
         match acceptor {
             Some(acceptor) => axum::serve(TlsListener { listener, acceptor }, router).await,
             None => axum::serve(listener, router).await,
@@ -57,7 +59,28 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     };
     let record = RequestRecord { method, target, status: status.as_u16(), sent: body.len() as u64 };
     shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    let stall_after = shared.stall_after.load(Ordering::SeqCst);
+    if body.len() > stall_after {
+        return (status, headers, stalling(body.slice(..stall_after), &shared)).into_response();
+    }
     (status, headers, body).into_response()
+}
+
+/// The bytes, then nothing until the client gives up, which is counted.
+fn stalling(bytes: Bytes, shared: &Shared) -> Body {
+    struct Abandoned(Arc<AtomicUsize>);
+    impl Drop for Abandoned {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let abandoned = Abandoned(Arc::clone(&shared.abandoned));
+    let first = futures::stream::once(async move { Ok::<_, std::convert::Infallible>(bytes) });
+    let never = futures::stream::once(async move {
+        let _abandoned = abandoned;
+        std::future::pending().await
+    });
+    Body::from_stream(first.chain(never))
 }
 
 type Answer = (StatusCode, HeaderMap, Bytes);
@@ -84,8 +107,20 @@ async fn respond(shared: &Arc<Shared>, request: Request<Body>) -> anyhow::Result
     }
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, MAX_BODY).await?;
+    if let Some(refused) = refused_want(shared, &body) {
+        let line = format!("ERR upload-pack: not our ref {refused}");
+        let kind = "application/x-git-upload-pack-result".parse()?;
+        let answer = format!("{:04x}{line}", line.len() + 4).into();
+        return Ok((StatusCode::OK, HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]), answer));
+    }
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || run_backend(&shared, &parts, &body)).await?
+}
+
+fn refused_want(shared: &Shared, body: &Bytes) -> Option<String> {
+    let refused = shared.refused_wants.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let wants = |id: &String| body.windows(45).any(|window| window == format!("want {id}").as_bytes());
+    refused.into_iter().find(wants)
 }
 
 fn run_backend(shared: &Shared, request: &http::request::Parts, body: &Bytes) -> anyhow::Result<Answer> {

@@ -20,7 +20,7 @@ pub struct WorkingCopy {
 
 impl WorkingCopy {
     /// An empty working copy whose remote is a repository's directory.
-    pub(super) fn new(remote: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn new(remote: &Path) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         git(dir.path(), &["init", "--quiet", "--initial-branch=main"])?;
         git(dir.path(), &["config", "commit.gpgsign", "false"])?;
@@ -166,7 +166,7 @@ impl WorkingCopy {
 }
 
 /// Runs git in a directory, for what has no date.
-pub(super) fn git(dir: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+pub(crate) fn git(dir: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     git_at(dir, arguments, &format!("{EPOCH} +0000"), b"")
 }
 
