@@ -195,7 +195,7 @@ async fn a_tls_client_trusts_what_it_was_given_and_nothing_else() {
     let mut parameters = rcgen::CertificateParams::new(vec!["localhost".into()]).unwrap();
     parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let pem = parameters.self_signed(&key).unwrap().pem().into_bytes();
-    for roots in [TrustRoots::SystemAnd(pem.clone()), TrustRoots::Only(pem.clone())] {
+    for roots in [TrustRoots::SystemAnd(pem.clone()), TrustRoots::Only(pem.clone()), TrustRoots::Unverified] {
         HttpClient::new(&ClientConfig { roots, ..direct() }).unwrap();
     }
     for roots in [TrustRoots::SystemAnd(b"no pem".to_vec()), TrustRoots::Only(b"no pem".to_vec())] {
