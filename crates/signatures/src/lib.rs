@@ -4,5 +4,8 @@
 //! caller's.
 
 pub mod cosign;
+pub mod git;
 pub mod notation;
+pub mod openpgp;
+pub mod ssh;
 pub mod x509;
