@@ -16,6 +16,8 @@ pub(super) struct Made {
     pub(super) kind: String,
     pub(super) name: String,
     pub(super) namespace: Option<String>,
+    /// Made by a generator: its name is not what the built object says.
+    pub(super) generated: bool,
     pub(super) body: Value,
 }
 
@@ -24,13 +26,28 @@ impl Made {
     pub(super) fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
+
+    /// The version.
+    pub(super) fn version(&self) -> &str {
+        self.api_version.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// A name to find it by: the original one or, if that is known, the current one.
+    pub(super) fn any_name(&self, rng: &mut Rng) -> String {
+        let now = unmarked(&self.body["metadata"])["name"].as_str();
+        match now {
+            Some(now) if !self.generated && chance(rng, 30) => now.to_owned(),
+            _ => self.name.clone(),
+        }
+    }
 }
 
 /// A strategic merge patch for an object.
 pub(super) fn strategic(rng: &mut Rng, made: &Made) -> Value {
-    let mut patch = object(rng, &made.api_version, &made.kind, &made.name);
+    let name = made.any_name(rng);
+    let mut patch = object(rng, &made.api_version, &made.kind, &name);
     if let Some(namespace) = &made.namespace {
-        patch["metadata"] = json!({"name": made.name, "namespace": namespace});
+        patch["metadata"] = json!({"name": name, "namespace": namespace});
     }
     for _ in 0..rng.usize(0..3) {
         thin(rng, &mut patch);
@@ -196,7 +213,7 @@ pub(super) fn target(rng: &mut Rng, made: &Made) -> Value {
         target["name"] = json!(match rng.u8(..5) {
             0 => format!("{}.*", &made.name[..1]),
             1 => format!("{}|nothing", made.name),
-            _ => made.name.clone(),
+            _ => made.any_name(rng),
         });
     }
     if chance(rng, 15) && !made.group().is_empty() {
