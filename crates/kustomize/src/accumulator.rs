@@ -123,6 +123,7 @@ impl Engine<'_> {
             }
             fail(error.into())
         })?;
+        self.objects_seen.set(self.objects_seen.get() || !resources.is_empty());
         // All or nothing: a clash leaves none of the file's resources behind.
         let mut fresh = ResMap::default();
         for mut resource in resources {
@@ -162,7 +163,11 @@ impl Engine<'_> {
         let component = self.enter(target, entry, dir).map_err(failed)?;
         self.check_kind(&component, true).map_err(failed)?;
         let dir = self.shown(&component.dir);
-        self.accumulate(&component, all).map_err(|source| failed(BuildError::Base { dir, source: Box::new(source) }))
+        let all = self
+            .accumulate(&component, all)
+            .map_err(|source| failed(BuildError::Base { dir: dir.clone(), source: Box::new(source) }))?;
+        all.resources.check_distinct().map_err(|source| failed(BuildError::Merge { dir, source: source.into() }))?;
+        Ok(all)
     }
 
     fn enter<'p>(
@@ -230,6 +235,7 @@ impl Engine<'_> {
         kind: &'static str,
         args: &GeneratorArgs,
     ) -> Result<Resource, BuildError> {
+        self.objects_seen.set(true);
         let mut resource = generate(kind, args, |path| self.read(target, path)).map_err(|error| {
             let cause = describe(&error).into();
             BuildError::Generate { file: target.file(), kind, name: args.name.clone(), cause }
@@ -376,6 +382,7 @@ impl Engine<'_> {
                 paths.push(entry.clone());
                 continue;
             };
+            self.objects_seen.set(true);
             for mut resource in resources {
                 resource.origin = target.origin.as_ref().map(|origin| origin.join(target.file_name));
                 all.resources
@@ -486,6 +493,7 @@ fn label_steps(kustomization: &crate::kustomization::Kustomization, config: &Con
 /// Notes a transformer on every resource; one that has no origin was made by it.
 fn record(resources: &mut ResMap, origin: &Origin) {
     let result: Result<(), std::convert::Infallible> = resources.edit_all(|resource| {
+        resource.part_annotations();
         if resource.origin.is_none() {
             resource.origin = Some(origin.clone());
         } else {

@@ -108,6 +108,7 @@ pub fn attempt(tree: &dyn FileTree, dir: (&str, &RelPath), options: &Options) ->
         warnings: RefCell::default(),
         visits: Cell::default(),
         bytes: Cell::default(),
+        objects_seen: Cell::default(),
         growth: Rc::new(Growth::new(options.limits.copied)),
         schema: OnceCell::new(),
         duplicate: RefCell::default(),
@@ -128,6 +129,8 @@ pub(crate) struct Engine<'t> {
     warnings: RefCell<Vec<String>>,
     visits: Cell<usize>,
     bytes: Cell<usize>,
+    /// Whether any object has been read or made, which looks its scope up in the built-in schema.
+    pub(crate) objects_seen: Cell<bool>,
     pub(crate) growth: Rc<Growth>,
     /// A key that a resource has twice. kustomize finds it only when it prints the resource, so that the message has no context.
     pub(crate) duplicate: RefCell<Option<String>>,
@@ -171,10 +174,7 @@ impl Engine<'_> {
         for resource in &mut resources {
             refold(resource);
             if asked("managedByLabel") || self.options.managed_by {
-                let mut labels = resource.string_map("labels");
-                labels.retain(|(key, _)| key != MANAGED_BY);
-                labels.push((MANAGED_BY.to_owned(), format!("kustomize-{}", self.options.version)));
-                resource.set_string_map("labels", labels);
+                resource.set_label(MANAGED_BY, &format!("kustomize-{}", self.options.version));
             }
             finish(resource, origins, transformations);
         }
@@ -208,13 +208,7 @@ impl Engine<'_> {
             local.is_none_or(|value| value.text() == Some("false"))
         });
         // A replacement can give two resources one id, which no step before sees.
-        match all.resources.iter().find(|resource| all.resources.count(&resource.id) > 1) {
-            Some(resource) => {
-                let id = Box::new(resource.id.clone());
-                Err(names(crate::resmap::IdError::Registered { id }.into()))
-            }
-            None => Ok(()),
-        }
+        all.resources.check_distinct().map_err(|error| names(error.into()))
     }
 
     fn sort(&self, target: &Target<'_>, all: &mut Accumulator) -> Result<(), BuildError> {
@@ -407,7 +401,9 @@ impl Engine<'_> {
             (Some(_), Some(_)) => return Err(fail("builtin version and custom schema provided, cannot use both")),
             (Some(content), None) => {
                 let schema = CustomSchema::parse(&content, &self.options.limits.yaml);
-                Some(Rc::new(schema.map_err(|error| fail(&format!("invalid schema file: {error}")))?))
+                let mut schema = schema.map_err(|error| fail(&format!("invalid schema file: {error}")))?;
+                schema.is_added = self.objects_seen.get();
+                Some(Rc::new(schema))
             }
             (None, Some(version)) if version.is_empty() => return Ok(()),
             (None, Some(version)) if version == BUILT_IN_VERSION => None,
@@ -475,6 +471,12 @@ fn refold(resource: &mut Resource) {
 
 /// Rewrites the annotations: marks go, origins come if asked for, every value becomes a string, an empty map vanishes.
 fn finish(resource: &mut Resource, origins: bool, transformations: bool) {
+    if resource.node.get("metadata").is_none() {
+        // Only a list without items gets here without metadata; looking for its annotations makes them.
+        if let Some(object) = resource.node.as_mapping_mut() {
+            object.insert("metadata", Node::mapping());
+        }
+    }
     if resource.node.at(&["metadata", "annotations"]).is_none() && !origins && !transformations {
         return;
     }

@@ -101,6 +101,17 @@ impl ResMap {
         self.current.get(&id.key()).copied().unwrap_or_default()
     }
 
+    /// Whether all present ids differ, as they do unless a transformer made two equal.
+    pub(crate) fn check_distinct(&self) -> Result<(), IdError> {
+        if self.current.len() == self.list.len() {
+            return Ok(());
+        }
+        match self.list.iter().find(|resource| self.count(&resource.id) > 1) {
+            Some(resource) => Err(IdError::Registered { id: Box::new(resource.id.clone()) }),
+            None => Ok(()),
+        }
+    }
+
     /// Lets `change` alter one resource and updates the index if its identity or history changed.
     pub(crate) fn edit<T>(&mut self, index: usize, change: impl FnOnce(&mut Resource) -> T) -> T {
         let resource = &mut self.list[index];

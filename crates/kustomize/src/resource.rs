@@ -161,6 +161,15 @@ impl Resource {
         }
     }
 
+    /// Parts the annotations from fields that share values with them: kustomize makes them anew when it notes something of its own there.
+    pub(crate) fn part_annotations(&mut self) {
+        if !self.shared.is_empty()
+            && let Some(annotations) = self.node.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"))
+        {
+            annotations.each_scalar(&mut |scalar| scalar.shared = 0);
+        }
+    }
+
     /// Whether kustomize would keep annotations of its own on the resource.
     pub(crate) fn has_history(&self) -> bool {
         !self.past.is_empty()
@@ -183,6 +192,7 @@ impl Resource {
 
     /// Remembers the present id before it changes.
     pub(crate) fn store_past_id(&mut self) {
+        self.part_annotations();
         self.past.push(PastId {
             kind: self.id.gvk.kind.clone(),
             name: self.id.name.clone(),
@@ -227,6 +237,12 @@ impl Resource {
             map.insert_plain(&key, Node::string(value));
         }
         metadata_mut(&mut self.node).insert(field, map.into());
+    }
+
+    /// Sets one label and leaves the others as they are.
+    pub(crate) fn set_label(&mut self, key: &str, value: &str) {
+        let labels = metadata_mut(&mut self.node).get_or_insert_with("labels", Node::mapping);
+        as_mapping(labels).insert(key, Node::string(value));
     }
 
     /// The object as messages may show it: the values of a Secret end up in conditions, events and logs otherwise.

@@ -77,9 +77,14 @@ pub(crate) fn resolve(vars: &[Var], resources: &mut ResMap, config: &Config) -> 
     resources
         .edit_all(|resource| {
             for spec in &config.var_reference {
+                let mut visited = false;
                 spec.visit(&mut resource.node, &resource.id, Create::Never, &mut |field| {
+                    visited = true;
                     expand_field(field, &values, &mut used)
                 })?;
+                if visited {
+                    resource.settle_shared();
+                }
             }
             Ok::<(), FieldError>(())
         })
@@ -89,27 +94,33 @@ pub(crate) fn resolve(vars: &[Var], resources: &mut ResMap, config: &Config) -> 
 
 fn expand_field(field: &mut Node, values: &BTreeMap<&str, Scalar>, used: &mut BTreeSet<String>) -> Result<(), String> {
     match &mut field.value {
-        Value::Scalar(scalar) if scalar.tag == Tag::Str => *scalar = expand(&scalar.text, values, used),
+        Value::Scalar(scalar) if scalar.tag == Tag::Str => expand_scalar(scalar, values, used),
         Value::Scalar(_) => {}
         Value::Mapping(mapping) => {
             for value in mapping.values_mut() {
                 if let Value::Scalar(scalar) = &mut value.value
                     && scalar.tag == Tag::Str
                 {
-                    *scalar = expand(&scalar.text, values, used);
+                    expand_scalar(scalar, values, used);
                 }
             }
         }
         Value::Sequence(items) => {
             for item in items {
                 match &mut item.value {
-                    Value::Scalar(scalar) if scalar.tag == Tag::Str => *scalar = expand(&scalar.text, values, used),
+                    Value::Scalar(scalar) if scalar.tag == Tag::Str => expand_scalar(scalar, values, used),
                     _ => return Err("invalid value type expect a string".to_owned()),
                 }
             }
         }
     }
     Ok(())
+}
+
+/// Expands in place: other fields may share the scalar.
+fn expand_scalar(scalar: &mut Scalar, values: &BTreeMap<&str, Scalar>, used: &mut BTreeSet<String>) {
+    let shared = scalar.shared;
+    *scalar = Scalar { shared, ..expand(&scalar.text, values, used) };
 }
 
 /// Replaces `$(NAME)`; `$$` is a dollar sign; a text that is one variable takes the value's type.

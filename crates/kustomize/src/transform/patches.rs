@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
-use sluice_yaml::{Limits, Node};
+use sluice_yaml::{Limits, Node, Scalar};
 use thiserror::Error;
 
 use super::{Transform, TransformError};
@@ -173,7 +173,15 @@ impl PatchStep {
         for index in selected(matcher, resources) {
             growth.spend(weight(&patch.node))?;
             let patch = normalised(patch);
-            resources.edit(index, |resource| merge_into(resource, patch, self.schema.as_deref()))?;
+            resources.edit(index, |resource| {
+                let unversioned = resource.id.gvk.version.is_empty();
+                merge_into(resource, patch, self.schema.as_deref())?;
+                // The patch is given the target's blank version first, which is then merged.
+                if unversioned && let Some(object) = resource.node.as_mapping_mut() {
+                    object.insert("apiVersion", Scalar::plain("null").into());
+                }
+                Ok::<(), TransformError>(())
+            })?;
             let id = &resources.get(index).id;
             if !resources.get(index).is_empty() && resources.count(id) > 1 {
                 return Err(crate::resmap::IdError::Registered { id: Box::new(id.clone()) }.into());
@@ -234,7 +242,7 @@ fn merge_into(resource: &mut Resource, patch: Resource, schema: Option<&CustomSc
     if let Some(object) = resource.node.as_mapping_mut() {
         // Group and version of the target are never a patch's to change.
         if !id.gvk.version.is_empty() {
-            object.insert("apiVersion", sluice_yaml::Node::string(id.gvk.api_version()));
+            object.insert("apiVersion", Node::string(id.gvk.api_version()));
         }
         if !patch.allow_kind_change {
             object.insert("kind", sluice_yaml::Node::string(&id.gvk.kind));

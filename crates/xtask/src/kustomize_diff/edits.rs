@@ -125,11 +125,26 @@ fn operation(rng: &mut Rng, body: &Value) -> Option<Value> {
     let path = choose(rng, body)?;
     let node = at(body, &path)?;
     let place = pointer(&path);
-    let value = match rng.u8(..5) {
+    // Mostly of the same sort as what is there: a list in place of a name stops most builds.
+    let value = match rng.u8(..20) {
+        5.. => match unmarked(node) {
+            Value::Array(items) => items.iter().filter(|_| chance(rng, 70)).cloned().collect(),
+            Value::Object(map) => {
+                let mut map = map.clone();
+                map.retain(|_, _| chance(rng, 80));
+                map.into()
+            }
+            _ if place.starts_with("/metadata/") => text(rng),
+            _ => odd(rng),
+        },
         0 => json!({"made": odd(rng)}),
         1 => json!([odd(rng), {"a": 1}]),
         2 => text(rng),
         _ => odd(rng),
+    };
+    let value = match place.as_str() {
+        "/metadata/annotations" | "/metadata/labels" if !value.is_object() => json!({"made": text(rng)}),
+        _ => value,
     };
     // Copying all annotations would show those that kustomize keeps for itself.
     let kinds = if place == "/metadata/annotations" { 9 } else { 12 };

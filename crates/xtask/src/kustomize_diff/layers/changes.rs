@@ -66,7 +66,7 @@ impl World {
                     options["allowNameChange"] = json!(true);
                 }
             }
-            if entry.get("target").is_some() && chance(&mut self.rng, 5) {
+            if entry.get("target").is_some() && !made.generated && chance(&mut self.rng, 5) {
                 patch["kind"] = json!("Other");
                 options["allowKindChange"] = json!(chance(&mut self.rng, 80));
             }
