@@ -11,9 +11,11 @@ use crate::accumulator::Accumulator;
 use crate::config::Config;
 use crate::custom_schema::CustomSchema;
 use crate::error::{BuildError, Cause, describe};
+use crate::fieldspec::FieldSpec;
 use crate::go_syntax;
 use crate::growth::Growth;
-use crate::hash::content_hash;
+use crate::hash::add_hash;
+use crate::id::Gvk;
 use crate::kustomization::{COMPONENT, FILE_NAMES, Kustomization, deprecation_warning};
 use crate::mount::Mounts;
 use crate::nameref::fix_references;
@@ -25,7 +27,7 @@ use crate::remote::is_remote;
 use crate::resource::Resource;
 use crate::schema::BUILT_IN_VERSION;
 use crate::tables::default_config;
-use crate::transform::Transform as _;
+use crate::transform::{AddEntries, Transform as _};
 use crate::tree::{EntryKind, FileTree, ReadError, ReadSet};
 use crate::vars;
 
@@ -59,7 +61,12 @@ impl Build {
 pub fn yaml_of(resources: &[Resource]) -> Result<String, PrintError> {
     write_all(resources.iter().map(Resource::node)).map_err(|cause| {
         let failing = resources.iter().find(|resource| resource.to_json().is_err());
-        PrintError { object: failing.map_or_else(String::new, |resource| go_syntax::object(&resource.masked())), cause }
+        let object = match &cause {
+            // What does not decode is not there to be shown.
+            WriteError::Undecodable { .. } => "map[string]interface {}(nil)".to_owned(),
+            _ => failing.map_or_else(String::new, |resource| go_syntax::object(&resource.masked())),
+        };
+        PrintError { object, cause }
     })
 }
 
@@ -108,7 +115,7 @@ pub fn attempt(tree: &dyn FileTree, dir: (&str, &RelPath), options: &Options) ->
         warnings: RefCell::default(),
         visits: Cell::default(),
         bytes: Cell::default(),
-        objects_seen: Cell::default(),
+        schema_used: Cell::default(),
         growth: Rc::new(Growth::new(options.limits.copied)),
         schema: OnceCell::new(),
         duplicate: RefCell::default(),
@@ -129,8 +136,9 @@ pub(crate) struct Engine<'t> {
     warnings: RefCell<Vec<String>>,
     visits: Cell<usize>,
     bytes: Cell<usize>,
-    /// Whether any object has been read or made, which looks its scope up in the built-in schema.
-    pub(crate) objects_seen: Cell<bool>,
+    /// Whether the built-in schema has been needed: for a merge, or for the scope of a kind that is not in kustomize's own list. A schema
+    /// that a base chooses then stands beside it.
+    pub(crate) schema_used: Cell<bool>,
     pub(crate) growth: Rc<Growth>,
     /// A key that a resource has twice. kustomize finds it only when it prints the resource, so that the message has no context.
     pub(crate) duplicate: RefCell<Option<String>>,
@@ -170,12 +178,15 @@ impl Engine<'_> {
         self.sort(&target, &mut all)?;
         let asked = |option: &str| metadata.iter().any(|asked| asked == option);
         let (origins, transformations) = (asked("originAnnotations"), asked("transformerAnnotations"));
+        if asked("managedByLabel") || self.options.managed_by {
+            let pairs = [(MANAGED_BY.to_owned(), format!("kustomize-{}", self.options.version))].into();
+            let specs = vec![FieldSpec::new(Gvk::default(), "metadata/labels", true)];
+            let marked = AddEntries { pairs, specs }.apply(&mut all.resources);
+            marked.map_err(|error| BuildError::Names { cause: error.into() })?;
+        }
         let mut resources = all.resources.into_resources();
         for resource in &mut resources {
             refold(resource);
-            if asked("managedByLabel") || self.options.managed_by {
-                resource.set_label(MANAGED_BY, &format!("kustomize-{}", self.options.version));
-            }
             finish(resource, origins, transformations);
         }
         Ok(resources)
@@ -184,25 +195,15 @@ impl Engine<'_> {
     /// Hashes, name references, variables; then local configuration is dropped.
     fn settle(&self, all: &mut Accumulator) -> Result<(), BuildError> {
         let names = |cause: Cause| BuildError::Names { cause };
-        all.resources.edit_all(|resource| {
-            if resource.needs_hash {
-                resource.node.refold();
-            }
-            if resource.needs_hash
-                && let Some(hash) = content_hash(&resource.node).map_err(|error| names(error.into()))?
-            {
-                resource.store_past_id();
-                resource.set_name(&format!("{}-{hash}", resource.id.name.clone()));
-            }
-            Ok(())
-        })?;
+        all.resources.edit_all(|resource| add_hash(resource).map_err(|error| names(error.into())))?;
         fix_references(&mut all.resources, &all.config).map_err(|error| names(error.into()))?;
-        let unused = vars::resolve(&all.vars, &mut all.resources, &all.config)
-            .map_err(|problem| BuildError::Vars { problem })?;
+        let resolved = vars::resolve(&all.vars, &mut all.resources, &all.config);
+        let (Ok(unused) | Err((unused, _))) = &resolved;
         if !unused.is_empty() {
             let warning = format!("well-defined vars that were never replaced: {}", unused.join(","));
             self.warnings.borrow_mut().push(warning);
         }
+        resolved.map_err(|(_, problem)| BuildError::Vars { problem })?;
         all.resources.retain(|resource| {
             let local = resource.node.at(&["metadata", "annotations", "config.kubernetes.io/local-config"]);
             local.is_none_or(|value| value.text() == Some("false"))
@@ -402,7 +403,7 @@ impl Engine<'_> {
             (Some(content), None) => {
                 let schema = CustomSchema::parse(&content, &self.options.limits.yaml);
                 let mut schema = schema.map_err(|error| fail(&format!("invalid schema file: {error}")))?;
-                schema.is_added = self.objects_seen.get();
+                schema.is_added = self.schema_used.get();
                 Some(Rc::new(schema))
             }
             (None, Some(version)) if version.is_empty() => return Ok(()),

@@ -6,12 +6,27 @@ use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
 use sluice_yaml::{Node, WriteError};
 
+use crate::resource::Resource;
+
 /// Length of the suffix.
 const LENGTH: usize = 10;
 
+/// Adds the suffix to the name of an object that wants it.
+pub(crate) fn add_hash(resource: &mut Resource) -> Result<(), WriteError> {
+    if !resource.needs_hash {
+        return Ok(());
+    }
+    resource.node.refold();
+    if let Some(hash) = content_hash(&resource.node)? {
+        resource.store_past_id();
+        resource.set_name(&format!("{}-{hash}", resource.id.name.clone()));
+    }
+    Ok(())
+}
+
 /// The suffix of a `ConfigMap` or `Secret`; `None` for other kinds, whose hash depends on the inner form of another program.
 pub(crate) fn content_hash(node: &Node) -> Result<Option<String>, WriteError> {
-    let field = |name: &str| match node.get(name).filter(|value| !value.is_null()) {
+    let field = |name: &str| match node.get(name) {
         None => Ok(json!("")),
         Some(value) => value.text().map_or_else(|| decoded(value), |text| Ok(json!(text))),
     };

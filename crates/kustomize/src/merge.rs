@@ -141,7 +141,10 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Map
 
 /// A part of the resource that the patch does not mention. The walk still visits it: a field without any value is dropped
 /// (one that spells its null out stays), and repeated elements of keyed lists are joined.
-fn untouched(node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
+fn untouched(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
+    if let Value::Scalar(scalar) = &mut node.value {
+        scalar.settle();
+    }
     if node.is_null() {
         return Ok(node.text().is_some_and(|text| !text.is_empty()).then_some(node));
     }
@@ -218,7 +221,11 @@ fn fold_fields(fields: Mapping, kind: Kind<'_>) -> Result<Mapping, MergeError> {
 /// A list merged with itself, which shows where elements lack a key or share one.
 fn fold_list(items: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> {
     let Some((keys, element)) = kind.known.and_then(Type::list).filter(|(keys, _)| !keys.is_empty()) else {
-        return merge_lists(Vec::new(), items, kind);
+        let mut folded = Vec::with_capacity(items.len());
+        for item in items {
+            folded.extend(fold(item, Kind { known: Some(Type::Plain), ..kind })?);
+        }
+        return merge_lists(Vec::new(), folded, kind);
     };
     let mut seen = HashSet::new();
     let plain = items.iter().all(|item| key_text(item, keys[0]).is_some_and(|text| seen.insert(text)));
@@ -352,7 +359,7 @@ fn merge_element(existing: Option<Node>, mut change: Node, element: Kind<'_>) ->
     if let Some(fields) = change.as_mapping_mut()
         && fields.get(DIRECTIVE).and_then(Node::text) == Some("replace")
     {
-        return untouched(existing, element);
+        return Ok(Some(existing));
     }
     merge(existing, change, element)
 }

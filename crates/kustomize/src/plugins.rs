@@ -12,8 +12,8 @@ use crate::kustomization::{
 };
 use crate::resource::Resource;
 use crate::transform::{
-    AddEntries, Affix, Affixes, ImageTag, PatchConfigError, PatchStep, Replacements, ReplicaCount, SetNamespace,
-    SubjectMode, Transform, ValueAdd, parse_strategic,
+    AddEntries, AddHashes, Affix, Affixes, ImageTag, PatchConfigError, PatchStep, Replacements, ReplicaCount,
+    SetNamespace, SubjectMode, Transform, ValueAdd, parse_strategic,
 };
 
 /// Reads the text of a file that a configuration names.
@@ -187,6 +187,7 @@ pub(crate) fn configure(
         "ReplacementTransformer" => {
             Box::new(replacements(fields.list("replacements", decode_replacement)?, read, limits)?)
         }
+        "HashTransformer" => Box::new(AddHashes),
         "ValueAddTransformer" => Box::new(value_add(&mut fields, host, limits)?),
         other => return Err(format!("plugin '{other}' is not supported").into()),
     };

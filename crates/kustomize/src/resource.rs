@@ -1,7 +1,7 @@
 //! [`Resource`]: one object with the history that the build needs. It does not know the other resources.
 
 use serde_json::Value as Json;
-use sluice_yaml::{Mapping, Node, WriteError};
+use sluice_yaml::{Mapping, Node, Scalar, Style, WriteError};
 
 use crate::id::{Gvk, IdKey, ResId, split_api_version};
 use crate::origin::Origin;
@@ -161,12 +161,11 @@ impl Resource {
         }
     }
 
-    /// Parts the annotations from fields that share values with them: kustomize makes them anew when it notes something of its own there.
-    pub(crate) fn part_annotations(&mut self) {
-        if !self.shared.is_empty()
-            && let Some(annotations) = self.node.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"))
-        {
-            annotations.each_scalar(&mut |scalar| scalar.shared = 0);
+    /// Makes the annotations anew, as kustomize does when it notes there where an object comes from: all values become texts of their own.
+    pub(crate) fn remake_annotations(&mut self) {
+        let pairs = self.string_map("annotations");
+        if !pairs.is_empty() {
+            self.set_string_map("annotations", pairs);
         }
     }
 
@@ -192,7 +191,6 @@ impl Resource {
 
     /// Remembers the present id before it changes.
     pub(crate) fn store_past_id(&mut self) {
-        self.part_annotations();
         self.past.push(PastId {
             kind: self.id.gvk.kind.clone(),
             name: self.id.name.clone(),
@@ -237,12 +235,6 @@ impl Resource {
             map.insert_plain(&key, Node::string(value));
         }
         metadata_mut(&mut self.node).insert(field, map.into());
-    }
-
-    /// Sets one label and leaves the others as they are.
-    pub(crate) fn set_label(&mut self, key: &str, value: &str) {
-        let labels = metadata_mut(&mut self.node).get_or_insert_with("labels", Node::mapping);
-        as_mapping(labels).insert(key, Node::string(value));
     }
 
     /// The object as messages may show it: the values of a Secret end up in conditions, events and logs otherwise.
@@ -321,5 +313,10 @@ fn as_mapping(node: &mut Node) -> &mut Mapping {
 }
 
 fn set_metadata(node: &mut Node, field: &str, text: &str) {
-    metadata_mut(node).insert(field, Node::string(text));
+    let mut made = Scalar::string(text);
+    // It has no type of its own: what is put in its place has the type of its text.
+    if made.style == Style::Plain {
+        made.style = Style::Untyped;
+    }
+    metadata_mut(node).insert(field, made.into());
 }

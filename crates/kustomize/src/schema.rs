@@ -124,6 +124,11 @@ pub(crate) fn type_of<'s>(api_version: &str, kind: &str, custom: Option<&'s Cust
     }
 }
 
+/// Whether the built-in schema has a type.
+pub(crate) fn is_built_in(api_version: &str, kind: &str) -> bool {
+    built_in(api_version, kind).is_some()
+}
+
 /// The type of an object of the built-in API; `None` for kinds that it lacks.
 fn built_in(api_version: &str, kind: &str) -> Option<Type<'static>> {
     let (group, version) = split_api_version(api_version);

@@ -31,6 +31,11 @@ pub(crate) trait Transform {
     /// Changes the resources.
     fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError>;
 
+    /// Whether it merges, for which kustomize reads the schema.
+    fn merges(&self) -> bool {
+        false
+    }
+
     /// Takes the user's own schema, which is known only once all layers below have been visited.
     fn use_schema(&mut self, _schema: &Rc<CustomSchema>) {}
 }
@@ -72,6 +77,17 @@ pub(crate) enum TransformError {
     SortOrder,
     #[error("the field 'sortOptions.legacySortOptions' is set but the selected sort order is '{0}', not 'legacy'")]
     LegacyOptions(String),
+}
+
+/// Adds the hash of its content to the name of every object that wants one. The end of the build does so once more.
+#[derive(Debug)]
+pub(crate) struct AddHashes;
+
+impl Transform for AddHashes {
+    fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError> {
+        resources.edit_all(|resource| crate::hash::add_hash(resource).map_err(JsonPatchError::from))?;
+        Ok(())
+    }
 }
 
 impl Transform for crate::kustomization::SortOptions {

@@ -31,7 +31,7 @@ use tree::{Files, file_text};
 const WORKERS: usize = 2;
 
 /// Builds per case that making it small may take.
-const SHRINK_BUDGET: usize = 600;
+const SHRINK_BUDGET: usize = 300;
 
 /// How often the oracle is asked again about a case that differs, to see whether its answer varies.
 const REPEATS: usize = 4;

@@ -10,7 +10,7 @@ use crate::error::WriteError;
 use crate::json::{check_key, not_finite};
 use crate::node::{Entry, Mapping, Node, Value};
 use crate::order::sort_by_key;
-use crate::scalar::{Dialect, Scalar, Tag, is_base60, is_true, resolve};
+use crate::scalar::{Dialect, Scalar, Tag, is_base60, resolve};
 
 /// Column after which a line is folded at its next single space.
 const FOLD_AFTER: usize = 80;
@@ -177,10 +177,10 @@ impl Writer<'_> {
             Value::Mapping(_) => self.push_str("{}"),
             Value::Sequence(_) => self.push_str("[]"),
             Value::Scalar(scalar) => match scalar.tag {
-                Tag::Null => self.push_str("null"),
-                Tag::Bool => self.push_str(if is_true(&scalar.text) { "true" } else { "false" }),
                 Tag::Str => self.string(&scalar.text, indent, place),
-                Tag::Int | Tag::Float | Tag::Timestamp => self.json_scalar(node, scalar, indent)?,
+                Tag::Null | Tag::Bool | Tag::Int | Tag::Float | Tag::Timestamp => {
+                    self.json_scalar(node, scalar, indent)?
+                }
             },
         }
         Ok(())
@@ -318,6 +318,11 @@ impl Writer<'_> {
     }
 }
 
+/// Whether a string is printed without quotes, as the value of a field.
+pub(crate) fn is_plain(text: &str) -> bool {
+    style_of(text, Place::Value) == Style::Plain
+}
+
 /// The style that a string gets: the type check decides between plain and double quotes, syntax then may forbid either.
 fn style_of(text: &str, place: Place) -> Style {
     let analysis = Analysis::of(text);
@@ -434,7 +439,7 @@ fn escape_always(letter: char) -> String {
 
 /// A number as Go's shortest `%g` prints it: exponent form below 1e-4 and from 1e6 on (whole numbers only beyond 64 bits, since
 /// smaller ones are integers by now).
-fn go_number(number: &Number) -> String {
+pub(crate) fn go_number(number: &Number) -> String {
     let Some(value) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
     let scientific = format!("{value:e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };

@@ -66,7 +66,7 @@ impl World {
                     options["allowNameChange"] = json!(true);
                 }
             }
-            if entry.get("target").is_some() && !made.generated && chance(&mut self.rng, 5) {
+            if entry.get("target").is_some() && !visible.iter().any(|made| made.generated) && chance(&mut self.rng, 5) {
                 patch["kind"] = json!("Other");
                 options["allowKindChange"] = json!(chance(&mut self.rng, 80));
             }
@@ -120,7 +120,8 @@ impl World {
             source["fieldPath"] = json!(field_path(rng, &from.body));
         }
         if chance(rng, 15) {
-            source["options"] = json!({"delimiter": pick(rng, &["-", ":", "/", "."]), "index": i32::from(chance(rng, 20))});
+            source["options"] =
+                json!({"delimiter": pick(rng, &["-", ":", "/", "."]), "index": i32::from(chance(rng, 20))});
         }
         let mut goal = json!({"select": {"kind": to.kind}, "fieldPaths": [field_path(rng, &to.body)]});
         if chance(rng, 20) {
@@ -147,8 +148,13 @@ impl World {
             3 => goal["reject"] = json!([{"name": pick(rng, &NAMES)}]),
             _ => {}
         }
+        // Another text as a name is almost never what somebody wants.
+        let named = goal["fieldPaths"].as_array().is_some_and(|paths| paths.contains(&json!("metadata.name")));
+        if named && let Some(source) = source.as_object_mut() {
+            source.remove("fieldPath");
+        }
         if chance(rng, 8) {
-            json!({"sourceValue": tame(rng), "targets": [goal]})
+            json!({"sourceValue": if named { pick(rng, &NAMES).to_owned() } else { tame(rng) }, "targets": [goal]})
         } else {
             json!({"source": source, "targets": [goal]})
         }

@@ -17,7 +17,7 @@ impl World {
         }
         if chance(&mut self.rng, 4) && !visible.is_empty() {
             let made = self.any(visible).clone();
-            let label = if chance(&mut self.rng, 80) { "validated-by" } else { "other" };
+            let label = if chance(&mut self.rng, 95) { "validated-by" } else { "other" };
             let fields = if chance(&mut self.rng, 60) {
                 json!({"labels": {label: "me"}, "fieldSpecs": [{"path": "metadata/labels", "create": true}]})
             } else {
@@ -50,8 +50,7 @@ impl World {
             5 | 6 => {
                 let mut fields = json!({"metadata": {"namespace": "moved"}, "unsetOnly": chance(rng, 50), "fieldSpecs": [{"path": "metadata/namespace", "create": true}]});
                 if chance(rng, 50) {
-                    fields["setRoleBindingSubjects"] =
-                        json!(pick(rng, &["none", "allServiceAccounts", "defaultOnly"]));
+                    fields["setRoleBindingSubjects"] = json!(pick(rng, &["none", "allServiceAccounts", "defaultOnly"]));
                 }
                 ("NamespaceTransformer", fields)
             }

@@ -109,12 +109,17 @@ impl World {
         }
         if chance(&mut self.rng, 5) {
             let reference = json!({"description": "x", "x-kubernetes-object-ref-kind": "ConfigMap", "x-kubernetes-object-ref-api-version": "v1", "x-kubernetes-object-ref-name-key": "name", "$ref": "#/definitions/Ref"});
-            let name = self.file(layer.dir, "crd", "json", json!(json!({
+            let name = self.file(
+                layer.dir,
+                "crd",
+                "json",
+                json!(json!({
                 "example.com/v1.Widget": {"Schema": {"description": "w", "properties": {
                     "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
                     "spec": {"$ref": "Spec"}}}},
                 "Spec": {"Schema": {"properties": {"configRef": reference, "image": {"type": "string"}}}},
-            }).to_string()));
+            }).to_string()),
+            );
             self.offer(layer, visible, |fields| fields["crds"] = json!([name]));
         }
         if chance(&mut self.rng, 5) {
