@@ -300,7 +300,9 @@ fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Result<Vec<Node>, MergeError>
     if let Some(item) = items.iter().find(|item| item.as_scalar().is_none()) {
         return Err(MergeError::wrong_kind("ScalarNode", item));
     }
-    Ok(items.into_iter().filter(|item| item.text().is_none_or(|text| seen.insert(text.to_owned()))).collect())
+    // Each item is made anew from its text.
+    let texts = items.iter().filter_map(Node::text).filter(|text| seen.insert((*text).to_owned()));
+    Ok(texts.map(|text| Scalar::made(text).into()).collect())
 }
 
 pub(crate) fn key_text(item: &Node, key: &str) -> Option<String> {

@@ -147,7 +147,7 @@ fn set_element(
         elements.extend(new.clone());
     }
     if !found {
-        elements.extend(new);
+        elements.extend(new.filter(|new| !new.is_null()));
     }
     Ok(())
 }

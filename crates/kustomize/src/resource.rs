@@ -1,7 +1,7 @@
 //! [`Resource`]: one object with the history that the build needs. It does not know the other resources.
 
 use serde_json::Value as Json;
-use sluice_yaml::{Mapping, Node, Scalar, Style, WriteError};
+use sluice_yaml::{Mapping, Node, Scalar, Value, WriteError};
 
 use crate::id::{Gvk, IdKey, ResId, split_api_version};
 use crate::origin::Origin;
@@ -139,7 +139,8 @@ impl Resource {
         }
         let place = |number: u32| (number as usize).checked_sub(1);
         let (shared, mut changed) = (&mut self.shared, std::collections::BTreeMap::new());
-        self.node.each_scalar(&mut |scalar| {
+        // Of several that were written to, the last one counts; a merge goes through fields in their order.
+        each_in_order(&mut self.node, &mut |scalar| {
             if let Some(text) = place(scalar.shared).and_then(|place| shared.get_mut(place))
                 && *text != scalar.text
             {
@@ -272,6 +273,19 @@ impl Resource {
     }
 }
 
+/// Calls `visit` with every scalar, fields by name.
+fn each_in_order(node: &mut Node, visit: &mut dyn FnMut(&mut Scalar)) {
+    match &mut node.value {
+        Value::Scalar(scalar) => visit(scalar),
+        Value::Sequence(items) => items.iter_mut().for_each(|item| each_in_order(item, visit)),
+        Value::Mapping(mapping) => {
+            let mut entries: Vec<_> = mapping.entries_mut().iter_mut().collect();
+            entries.sort_unstable_by(|left, right| left.key.text.cmp(&right.key.text));
+            entries.into_iter().for_each(|entry| each_in_order(&mut entry.value, visit));
+        }
+    }
+}
+
 pub(crate) fn metadata_text<'n>(node: &'n Node, field: &str) -> &'n str {
     node.at(&["metadata", field]).filter(|value| !value.is_null()).and_then(Node::text).unwrap_or_default()
 }
@@ -313,10 +327,5 @@ fn as_mapping(node: &mut Node) -> &mut Mapping {
 }
 
 fn set_metadata(node: &mut Node, field: &str, text: &str) {
-    let mut made = Scalar::string(text);
-    // It has no type of its own: what is put in its place has the type of its text.
-    if made.style == Style::Plain {
-        made.style = Style::Untyped;
-    }
-    metadata_mut(node).insert(field, made.into());
+    metadata_mut(node).insert(field, Scalar::made(text).into());
 }

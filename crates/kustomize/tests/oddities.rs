@@ -38,6 +38,27 @@ fn directives_within_what_only_the_patch_has_are_obeyed() {
 }
 
 #[test]
+fn a_null_in_a_new_list_of_ports_takes_the_others_with_it_and_items_of_a_set_become_texts() {
+    let ports = |ports: &str| format!("spec:\n  containers:\n  - name: a\n    ports: {ports}\n");
+    assert_eq!(pod_patched(&ports("[{containerPort: 80}, null]")), Ok(ports("[]")));
+    let texts = pod_patched("  finalizers: [12, x, 12]\n").unwrap();
+    assert!(texts.contains("- \"12\"\n  - x\n"), "{texts}");
+}
+
+#[test]
+fn the_last_of_several_fields_that_share_a_label_counts() {
+    let object = "kind: Deployment\nmetadata:\n  name: d\nspec:\n  template: {}\n";
+    let patch = "patches:\n- patch: |\n    kind: Deployment\n    metadata: {name: d}\n    spec:\n      template: {metadata: {labels: {a: last}}}\n      selector: {matchLabels: {a: first}}\n";
+    let text = built(&[
+        ("top/kustomization.yaml", &format!("resources: [base]\n{patch}")),
+        ("top/base/kustomization.yaml", "resources: [o.yaml]\ncommonLabels: {a: base}\n"),
+        ("top/base/o.yaml", object),
+    ])
+    .unwrap();
+    assert_eq!(text.matches("a: last").count(), 3, "{text}");
+}
+
+#[test]
 fn lists_in_a_set_of_texts_are_refused_when_it_is_merged() {
     let error = pod_patched("  finalizers: [[]]\n").unwrap_err();
     assert!(error.contains("expected ScalarNode but got SequenceNode"), "{error}");

@@ -96,6 +96,13 @@ impl Scalar {
         Self { tag, style: old.style, shared: old.shared, ..self }
     }
 
+    /// A text that a step made in place of another: quoted where it would read as something else; what is put in its place has the type of
+    /// its own text.
+    pub fn made(text: impl Into<String>) -> Self {
+        let made = Self::string(text);
+        if made.style == Style::Plain { Self { style: Style::Untyped, ..made } } else { made }
+    }
+
     /// A text whose type is open.
     pub fn untyped(text: impl Into<String>) -> Self {
         Self { style: Style::Untyped, ..Self::plain(text) }

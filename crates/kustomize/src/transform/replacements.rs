@@ -1,6 +1,6 @@
 //! `replacements`: values copied from one resource's field into fields of others.
 
-use sluice_yaml::{Node, Position, Scalar, Style, Tag, Value};
+use sluice_yaml::{Node, Scalar, Style, Tag, Value};
 
 use super::{Transform, TransformError};
 use crate::fieldpath::{for_each, lookup, split_field_path};
@@ -214,9 +214,9 @@ fn put(field: &mut Node, value: &Node) -> Result<(), String> {
         return Ok(());
     };
     let text = value.text().unwrap_or_default();
-    // A field that was made for the value has no type yet.
-    if old.style == Style::Untyped || (old.tag == Tag::Null && field.position == Position::default()) {
-        *old = if text.is_empty() { Scalar::string("") } else { Scalar::untyped(text) };
+    // A field that was made, for the value or by an earlier step, has no type yet.
+    if old.style == Style::Untyped {
+        *old = Scalar::untyped(text);
         return Ok(());
     }
     // The field keeps its type. Whether the text fits shows when it is printed.
