@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sluice_yaml::{Entry, Mapping, Node, Scalar, Value};
+use sluice_yaml::{Entry, Mapping, Node, Scalar, Style, Value};
 use thiserror::Error;
 
 use crate::custom_schema::CustomSchema;
@@ -300,9 +300,13 @@ fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Result<Vec<Node>, MergeError>
     if let Some(item) = items.iter().find(|item| item.as_scalar().is_none()) {
         return Err(MergeError::wrong_kind("ScalarNode", item));
     }
-    // Each item is made anew from its text.
-    let texts = items.iter().filter_map(Node::text).filter(|text| seen.insert((*text).to_owned()));
-    Ok(texts.map(|text| Scalar::made(text).into()).collect())
+    // Each item is made anew from its text, in the style that it had.
+    let made = |scalar: &Scalar| match scalar.style {
+        Style::Plain | Style::Untyped => Scalar::untyped(scalar.text.as_str()),
+        _ => scalar.clone(),
+    };
+    let distinct = items.iter().filter_map(Node::as_scalar).filter(|scalar| seen.insert(scalar.text.clone()));
+    Ok(distinct.map(|scalar| made(scalar).into()).collect())
 }
 
 pub(crate) fn key_text(item: &Node, key: &str) -> Option<String> {

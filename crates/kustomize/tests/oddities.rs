@@ -38,11 +38,16 @@ fn directives_within_what_only_the_patch_has_are_obeyed() {
 }
 
 #[test]
-fn a_null_in_a_new_list_of_ports_takes_the_others_with_it_and_items_of_a_set_become_texts() {
+fn a_null_in_a_new_list_of_ports_takes_the_others_with_it() {
     let ports = |ports: &str| format!("spec:\n  containers:\n  - name: a\n    ports: {ports}\n");
     assert_eq!(pod_patched(&ports("[{containerPort: 80}, null]")), Ok(ports("[]")));
-    let texts = pod_patched("  finalizers: [12, x, 12]\n").unwrap();
-    assert!(texts.contains("- \"12\"\n  - x\n"), "{texts}");
+}
+
+#[test]
+fn items_of_a_merged_set_have_no_type_of_their_own() {
+    let object = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  finalizers: [x]\n";
+    let steps = "transformers:\n- |\n  apiVersion: builtin\n  kind: PatchTransformer\n  metadata: {name: p}\n  patch: |\n    apiVersion: v1\n    kind: Secret\n    metadata: {name: s}\n- |\n  apiVersion: builtin\n  kind: ReplacementTransformer\n  metadata: {name: r}\n  replacements:\n  - sourceValue: \"1\"\n    targets:\n    - select: {kind: Secret}\n      fieldPaths: [metadata.finalizers.0]\n";
+    assert!(built_with(object, steps).unwrap().contains("- 1\n"));
 }
 
 #[test]

@@ -179,7 +179,7 @@ impl Writer<'_> {
             Value::Scalar(scalar) => match scalar.tag {
                 Tag::Str => self.string(&scalar.text, indent, place),
                 Tag::Null | Tag::Bool | Tag::Int | Tag::Float | Tag::Timestamp => {
-                    self.json_scalar(node, scalar, indent)?
+                    self.json_scalar(node, scalar, indent)?;
                 }
             },
         }

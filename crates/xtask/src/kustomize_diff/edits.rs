@@ -207,6 +207,9 @@ pub(super) fn field_path(rng: &mut Rng, body: &Value) -> String {
             Step::Index(number) => {
                 let name =
                     at(body, &path[..=index]).and_then(|item| unmarked(item).get("name")).and_then(Value::as_str);
+                // Names are compared as they are written, in quotes if they have some.
+                let word = |name: &&str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+                let name = name.filter(word);
                 parts.push(match (name, rng.u8(..4)) {
                     (Some(name), 0..3) => format!("[name={name}]"),
                     (_, 3) if index % 2 == 0 => "*".to_owned(),
