@@ -17,7 +17,7 @@ use crate::growth::Growth;
 use crate::id::Gvk;
 use crate::kustomization::{COMPONENT, FILE_NAMES, Kustomization, deprecation_warning};
 use crate::mount::Mounts;
-use crate::nameref::fix_references;
+use crate::nameref::{check_subjects, fix_references};
 use crate::options::{LoadRestrictor, Options, Reorder};
 use crate::order::{FIRST, LAST, sort_legacy};
 use crate::origin::{ORIGIN, Origin, TRANSFORMATIONS, list_text};
@@ -192,6 +192,7 @@ impl Engine<'_> {
     fn settle(&self, all: &mut Accumulator) -> Result<(), BuildError> {
         let names = |cause: Cause| BuildError::Names { cause };
         all.resources.edit_all(|resource| append_hash(resource).map_err(&names))?;
+        check_subjects(&all.resources).map_err(|problem| names(problem.into()))?;
         fix_references(&mut all.resources, &all.config).map_err(|error| names(error.into()))?;
         let resolved = vars::resolve(&all.vars, &mut all.resources, &all.config);
         let (Ok(unused) | Err((unused, _))) = &resolved;

@@ -298,7 +298,9 @@ fn each_in_order(node: &mut Node, visit: &mut dyn FnMut(&mut Scalar)) {
         Value::Mapping(mapping) => {
             let mut entries: Vec<_> = mapping.entries_mut().iter_mut().collect();
             entries.sort_unstable_by(|left, right| left.key.text.cmp(&right.key.text));
-            entries.into_iter().for_each(|entry| each_in_order(&mut entry.value, visit));
+            for entry in entries {
+                each_in_order(&mut entry.value, visit);
+            }
         }
     }
 }

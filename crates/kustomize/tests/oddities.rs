@@ -167,3 +167,15 @@ fn a_validator_must_not_mark_what_has_labels_from_a_file() {
     assert!(built_with(object, &format!("commonLabels: {{a: b}}\n{validator}")).is_ok());
     assert!(built_with(&format!("{object}  labels: {{a: b}}\n"), validator).is_err());
 }
+
+#[test]
+fn a_service_account_of_a_role_binding_needs_a_text_as_its_namespace() {
+    let binding = |namespace: &str| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata:\n  name: b\nsubjects:\n- {{kind: ServiceAccount, name: a, namespace: {namespace}}}\n"
+        )
+    };
+    assert!(built_with(&binding("x"), "").is_ok());
+    let error = built_with(&binding("null"), "").unwrap_err();
+    assert!(error.starts_with("Invalid Input: namespace is blank for resource \"RoleBinding.v1."), "{error}");
+}

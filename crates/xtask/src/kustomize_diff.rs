@@ -190,7 +190,7 @@ fn work(arguments: &Arguments, oracle: &Oracle<'_>, next: &AtomicUsize, tally: &
 }
 
 fn scrubbed_outcome(outcome: &Outcome) -> Outcome {
-    outcome.as_ref().map(Clone::clone).map_err(|message| scrubbed(message))
+    outcome.clone().map_err(|message| scrubbed(&message))
 }
 
 /// A message without addresses in memory, times, and the notice about the flag that sets the order.

@@ -204,24 +204,24 @@ fn set_field(field: &mut Node, copied: Copied<'_>, options: &FieldOptions) -> Re
         }
         value = Node::string(parts.join(&options.delimiter));
     }
-    put(field, &value)
+    put(field, &value);
+    Ok(())
 }
 
 /// A scalar keeps its type and takes the text only, which of a map or list is blank; anything else is replaced.
-fn put(field: &mut Node, value: &Node) -> Result<(), String> {
+fn put(field: &mut Node, value: &Node) {
     let Value::Scalar(old) = &mut field.value else {
         field.value = value.value.clone();
-        return Ok(());
+        return;
     };
     let text = value.text().unwrap_or_default();
     // A field that was made, for the value or by an earlier step, has no type yet.
     if old.style == Style::Untyped {
         *old = Scalar::untyped(text);
-        return Ok(());
+        return;
     }
     // The field keeps its type. Whether the text fits shows when it is printed.
     text.clone_into(&mut old.text);
-    Ok(())
 }
 
 /// A path may go on inside a JSON text that a field holds. `None` if it does not.
@@ -236,7 +236,8 @@ fn set_structured(node: &mut Node, parts: &[String], copied: Copied<'_>) -> Opti
     }
     let set_text = &mut |field: &mut Node| {
         copied.pay(0)?;
-        put(field, value)
+        put(field, value);
+        Ok(())
     };
     if for_each(&mut inner, &parts[at..], None, set_text).ok()? == 0 {
         return None;

@@ -106,8 +106,8 @@ impl World {
         }
         // In the order in which kustomize goes through the fields, so that later ones are made for what earlier ones left.
         self.tables(&mut layer, &mut visible);
-        let own = if layer.dir == "base" { self.rng.usize(1..6) } else { self.rng.usize(0..4) };
-        self.resources(&mut layer, own, &mut visible);
+        let count = if layer.dir == "base" { self.rng.usize(1..6) } else { self.rng.usize(0..4) };
+        self.resources(&mut layer, count, &mut visible);
         self.generators(&mut layer, &mut visible);
         self.patches(&mut layer, &mut visible);
         self.settings(&mut layer, &mut visible);
@@ -196,13 +196,13 @@ impl World {
         &visible[self.rng.usize(..visible.len())]
     }
 
-    fn resources(&mut self, layer: &mut Layer, own: usize, visible: &mut Vec<Made>) {
-        let made: Vec<Made> = (0..own).filter_map(|_| self.make()).collect();
+    fn resources(&mut self, layer: &mut Layer, count: usize, visible: &mut Vec<Made>) {
+        let made: Vec<Made> = (0..count).filter_map(|_| self.make()).collect();
         let mut rest = made.as_slice();
         while !rest.is_empty() {
-            let (now, later) = rest.split_at(self.rng.usize(1..=rest.len().min(3)));
-            rest = later;
-            let bodies: Vec<Value> = now.iter().map(|made| made.body.clone()).collect();
+            let (group, others) = rest.split_at(self.rng.usize(1..=rest.len().min(3)));
+            rest = others;
+            let bodies: Vec<Value> = group.iter().map(|made| made.body.clone()).collect();
             let content = if chance(&mut self.rng, 8) {
                 json!([{"apiVersion": "v1", "kind": "List", "items": bodies}])
             } else {
@@ -213,7 +213,7 @@ impl World {
             let field = if legacy { "bases" } else { "resources" };
             let before = visible.len();
             // A resource file may stand in `resources` only; the legacy field is for directories but reads files, too.
-            visible.extend(now.iter().cloned());
+            visible.extend(group.iter().cloned());
             if !self.offer(layer, visible, |fields| append(fields, field, json!(name))) {
                 visible.truncate(before);
                 self.files.remove(&format!("{}/{name}", layer.dir));

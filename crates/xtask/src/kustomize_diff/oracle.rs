@@ -80,8 +80,9 @@ pub(super) fn ours(files: &Files, reorder: Reorder, root: &str) -> Outcome {
         let Attempt { result, warnings, .. } = attempt(&tree, (TOP, &top), &options);
         let built = result.map_err(|error| describe(&error));
         built.and_then(|resources| yaml_of(&resources).map_err(|error| describe(&error))).map_err(|error| {
-            let lines = warnings.iter().map(|line| format!("{line}\n")).collect::<String>();
-            format!("{lines}Error: {error}\n")
+            let mut lines = warnings.clone();
+            lines.push(format!("Error: {error}\n"));
+            lines.join("\n")
         })
     };
     catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| Err("the library panicked".to_owned()))
