@@ -2,6 +2,7 @@
 //!
 //! Deliberately no verification: the tokens looked at came straight from their issuer over TLS, and are only kept by their end.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -85,16 +86,19 @@ impl RsaKey {
         }
     }
 
-    /// A signed token. `header` gets `alg` and `typ` added.
-    pub(crate) fn sign(&self, algorithm: Algorithm, header: Value, claims: &Value) -> Result<Secret<String>, KeyError> {
-        let mut header = match header {
-            Value::Object(fields) => fields,
-            _ => serde_json::Map::new(),
+    /// A signed token. `header` gets `alg` and `typ` added; names are written in their order.
+    pub(crate) fn sign(
+        &self,
+        algorithm: Algorithm,
+        header: &[(&str, Value)],
+        claims: &BTreeMap<&str, Value>,
+    ) -> Result<Secret<String>, KeyError> {
+        let own = [("alg", algorithm.name().into()), ("typ", "JWT".into())];
+        let header: BTreeMap<&str, Value> = own.into_iter().chain(header.iter().cloned()).collect();
+        let part = |fields: &BTreeMap<&str, Value>| {
+            serde_json::to_vec(fields).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(|_| KeyError::Sign)
         };
-        header.insert("alg".to_owned(), algorithm.name().into());
-        header.insert("typ".to_owned(), "JWT".into());
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&Value::Object(header)), part(claims));
+        let signed = format!("{}.{}", part(&header)?, part(claims)?);
         let mut signature = vec![0; self.0.public().modulus_len()];
         let random = SystemRandom::new();
         let outcome = self.0.sign(algorithm.encoding(), &random, signed.as_bytes(), &mut signature);

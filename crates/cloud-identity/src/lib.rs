@@ -18,6 +18,8 @@ pub mod github_app;
 mod identity;
 mod jwt;
 pub mod sigv4;
+#[cfg(test)]
+mod testing;
 mod transport;
 
 pub use cache::{CacheEvent, CacheKey, CacheKeyBuilder, CacheObserver, CacheOutcome, InvolvedObject, TokenCache};

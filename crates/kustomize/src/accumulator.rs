@@ -2,8 +2,6 @@
 
 use std::rc::Rc;
 
-use sluice_yaml::Node;
-
 use crate::absorb::absorb;
 use crate::build::{Engine, Target};
 use crate::config::Config;
@@ -21,6 +19,7 @@ use crate::plugins::{
 };
 use crate::resmap::ResMap;
 use crate::resource::Resource;
+use crate::schema::is_built_in;
 use crate::transform::{AddEntries, Affix, Affixes, ImageTag, ReplicaCount, SetNamespace, SubjectMode, Transform};
 use crate::vars::{add_vars, merge_vars};
 
@@ -53,9 +52,9 @@ impl Accumulator {
 }
 
 /// A configured transformer and how it is recorded.
-struct Step {
-    kind: String,
-    transform: Box<dyn Transform>,
+pub(crate) struct Step {
+    pub(crate) kind: String,
+    pub(crate) transform: Box<dyn Transform>,
     origin: Option<Origin>,
 }
 
@@ -124,10 +123,16 @@ impl Engine<'_> {
             }
             fail(error.into())
         })?;
+        if !resources.iter().all(|resource| is_built_in(&resource.id.gvk.api_version(), &resource.id.gvk.kind)) {
+            self.schema_used.set(true);
+        }
         // All or nothing: a clash leaves none of the file's resources behind.
         let mut fresh = ResMap::default();
         for mut resource in resources {
             resource.origin = target.origin.as_ref().map(|origin| origin.join(entry));
+            if resource.origin.is_some() {
+                resource.remake_annotations();
+            }
             if all.resources.count(&resource.id) > 0 {
                 let id = Box::new(resource.id);
                 return Err(clash(crate::resmap::IdError::Registered { id }.into()));
@@ -163,7 +168,11 @@ impl Engine<'_> {
         let component = self.enter(target, entry, dir).map_err(failed)?;
         self.check_kind(&component, true).map_err(failed)?;
         let dir = self.shown(&component.dir);
-        self.accumulate(&component, all).map_err(|source| failed(BuildError::Base { dir, source: Box::new(source) }))
+        let all = self
+            .accumulate(&component, all)
+            .map_err(|source| failed(BuildError::Base { dir: dir.clone(), source: Box::new(source) }))?;
+        all.resources.check_distinct().map_err(|source| failed(BuildError::Merge { dir, source: source.into() }))?;
+        Ok(all)
     }
 
     fn enter<'p>(
@@ -247,6 +256,7 @@ impl Engine<'_> {
             if let Some(Some(schema)) = self.schema.get() {
                 step.transform.use_schema(schema);
             }
+            self.schema_used.set(self.schema_used.get() || step.transform.merges());
             step.transform.apply(&mut all.resources).map_err(|error| BuildError::Transform {
                 file: target.file(),
                 kind: step.kind.clone(),
@@ -259,29 +269,6 @@ impl Engine<'_> {
             all.resources.drop_empty();
         }
         all.resources.compact();
-        Ok(())
-    }
-
-    /// Validators are transformers that must leave everything as it is.
-    fn run_validators(&self, target: &Target<'_>, all: &mut Accumulator) -> Result<(), BuildError> {
-        for step in self.plugin_steps(target, &target.kustomization.validators)? {
-            let before: Vec<Node> = all.resources.iter().map(|resource| resource.node.clone()).collect();
-            step.transform.apply(&mut all.resources).map_err(|error| BuildError::Transform {
-                file: target.file(),
-                kind: step.kind.clone(),
-                cause: error.into(),
-            })?;
-            if before.len() != all.resources.len() {
-                let problem =
-                    format!("lists have different number of entries: {} and {}", before.len(), all.resources.len());
-                return Err(BuildError::Validator { problem });
-            }
-            for (before, after) in before.iter().zip(all.resources.iter()) {
-                if before != &without_validated_label(&after.node) {
-                    return Err(BuildError::Validator { problem: after.id.to_string() });
-                }
-            }
-        }
         Ok(())
     }
 
@@ -372,6 +359,7 @@ impl Engine<'_> {
                 paths.push(entry.clone());
                 continue;
             };
+            self.schema_used.set(true);
             for mut resource in resources {
                 resource.origin = target.origin.as_ref().map(|origin| origin.join(target.file_name));
                 all.resources
@@ -379,7 +367,8 @@ impl Engine<'_> {
                     .map_err(|error| BuildError::Plugin { problem: format!("configuring external {role}: {error}") })?;
             }
         }
-        Ok(self.add_resources(target, all, &paths)?.resources)
+        let all = self.add_resources(target, all, &paths)?;
+        Ok(all.resources)
     }
 
     fn plugin_generators(&self, target: &Target<'_>) -> Result<Vec<Resource>, BuildError> {
@@ -396,7 +385,7 @@ impl Engine<'_> {
         Ok(generated)
     }
 
-    fn plugin_steps(&self, target: &Target<'_>, entries: &[String]) -> Result<Vec<Step>, BuildError> {
+    pub(crate) fn plugin_steps(&self, target: &Target<'_>, entries: &[String]) -> Result<Vec<Step>, BuildError> {
         let shown = self.shown(&target.dir);
         let host =
             Host { read: &|path| self.read_text(target, path), dir_name: shown.rsplit('/').next().unwrap_or_default() };
@@ -405,9 +394,11 @@ impl Engine<'_> {
             check_plugin(resource, PluginRole::Transformer).map_err(|problem| BuildError::Plugin { problem })?;
             let transforms = configure(resource, &host, &self.options.limits.yaml)
                 .map_err(|source| plugin_failure(resource, source))?;
-            for transform in transforms {
-                let kind = resource.id.gvk.kind.clone();
-                steps.push(Step { kind, transform, origin: plugin_origin(resource) });
+            // What one object configures is recorded once.
+            let last = transforms.len();
+            for (index, transform) in (1..).zip(transforms) {
+                let origin = if index == last { plugin_origin(resource) } else { None };
+                steps.push(Step { kind: resource.id.gvk.kind.clone(), transform, origin });
             }
         }
         Ok(steps)
@@ -416,21 +407,6 @@ impl Engine<'_> {
 
 fn plugin_failure(resource: &Resource, source: Cause) -> BuildError {
     BuildError::PluginConfiguration { id: resource.id.to_string(), source }
-}
-
-/// The mark that a validator may leave.
-const VALIDATED_BY: &str = "validated-by";
-
-fn without_validated_label(node: &Node) -> Node {
-    let mut node = node.clone();
-    if let Some(metadata) = node.get_mut("metadata").and_then(Node::as_mapping_mut)
-        && let Some(labels) = metadata.get_mut("labels").and_then(Node::as_mapping_mut)
-        && labels.remove(VALIDATED_BY).is_some()
-        && labels.is_empty()
-    {
-        metadata.remove("labels");
-    }
-    node
 }
 
 /// Variables as messages list them: without what their `apiVersion` says.
@@ -482,6 +458,7 @@ fn label_steps(kustomization: &crate::kustomization::Kustomization, config: &Con
 /// Notes a transformer on every resource; one that has no origin was made by it.
 fn record(resources: &mut ResMap, origin: &Origin) {
     let result: Result<(), std::convert::Infallible> = resources.edit_all(|resource| {
+        resource.remake_annotations();
         if resource.origin.is_none() {
             resource.origin = Some(origin.clone());
         } else {

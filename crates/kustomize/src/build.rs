@@ -11,11 +11,13 @@ use crate::accumulator::Accumulator;
 use crate::config::Config;
 use crate::custom_schema::CustomSchema;
 use crate::error::{BuildError, Cause, describe};
+use crate::fieldspec::FieldSpec;
 use crate::go_syntax;
 use crate::growth::Growth;
+use crate::id::Gvk;
 use crate::kustomization::{COMPONENT, FILE_NAMES, Kustomization, deprecation_warning};
 use crate::mount::Mounts;
-use crate::nameref::fix_references;
+use crate::nameref::{check_subjects, fix_references};
 use crate::options::{LoadRestrictor, Options, Reorder};
 use crate::order::{FIRST, LAST, sort_legacy};
 use crate::origin::{ORIGIN, Origin, TRANSFORMATIONS, list_text};
@@ -24,7 +26,7 @@ use crate::remote::is_remote;
 use crate::resource::Resource;
 use crate::schema::BUILT_IN_VERSION;
 use crate::tables::default_config;
-use crate::transform::{Transform as _, append_hash};
+use crate::transform::{AddEntries, Transform as _, append_hash};
 use crate::tree::{EntryKind, FileTree, ReadError, ReadSet};
 use crate::vars;
 
@@ -58,7 +60,12 @@ impl Build {
 pub fn yaml_of(resources: &[Resource]) -> Result<String, PrintError> {
     write_all(resources.iter().map(Resource::node)).map_err(|cause| {
         let failing = resources.iter().find(|resource| write(resource.node()).is_err());
-        PrintError { object: failing.map_or_else(String::new, |resource| go_syntax::object(&resource.masked())), cause }
+        let object = match &cause {
+            // What does not decode is not there to be shown.
+            WriteError::Undecodable { .. } => "map[string]interface {}(nil)".to_owned(),
+            _ => failing.map_or_else(String::new, |resource| go_syntax::object(&resource.masked())),
+        };
+        PrintError { object, cause }
     })
 }
 
@@ -107,6 +114,7 @@ pub fn attempt(tree: &dyn FileTree, dir: (&str, &RelPath), options: &Options) ->
         warnings: RefCell::default(),
         visits: Cell::default(),
         bytes: Cell::default(),
+        schema_used: Cell::default(),
         growth: Rc::new(Growth::new(options.limits.copied)),
         schema: OnceCell::new(),
         duplicate: RefCell::default(),
@@ -124,6 +132,9 @@ pub(crate) struct Engine<'t> {
     warnings: RefCell<Vec<String>>,
     visits: Cell<usize>,
     bytes: Cell<usize>,
+    /// Whether the built-in schema has been needed: for a merge, or for the scope of a kind that is not in kustomize's own list. A schema
+    /// that a base chooses then stands beside it.
+    pub(crate) schema_used: Cell<bool>,
     pub(crate) growth: Rc<Growth>,
     /// A key that a resource has twice. kustomize finds it only when it prints the resource, so that the message has no context.
     pub(crate) duplicate: RefCell<Option<BuildError>>,
@@ -163,15 +174,15 @@ impl Engine<'_> {
         self.sort(&target, &mut all)?;
         let asked = |option: &str| metadata.iter().any(|asked| asked == option);
         let (origins, transformations) = (asked("originAnnotations"), asked("transformerAnnotations"));
+        if asked("managedByLabel") || self.options.managed_by {
+            let pairs = [(MANAGED_BY.to_owned(), format!("kustomize-{}", self.options.version))].into();
+            let specs = vec![FieldSpec::new(Gvk::default(), "metadata/labels", true)];
+            let marked = AddEntries { pairs, specs }.apply(&mut all.resources);
+            marked.map_err(|error| BuildError::Names { cause: error.into() })?;
+        }
         let mut resources = all.resources.into_resources();
         for resource in &mut resources {
             refold(resource)?;
-            if asked("managedByLabel") || self.options.managed_by {
-                let mut labels = resource.string_map("labels");
-                labels.retain(|(key, _)| key != MANAGED_BY);
-                labels.push((MANAGED_BY.to_owned(), format!("kustomize-{}", self.options.version)));
-                resource.set_string_map("labels", labels);
-            }
             finish(resource, origins, transformations);
         }
         Ok(resources)
@@ -181,25 +192,21 @@ impl Engine<'_> {
     fn settle(&self, all: &mut Accumulator) -> Result<(), BuildError> {
         let names = |cause: Cause| BuildError::Names { cause };
         all.resources.edit_all(|resource| append_hash(resource).map_err(&names))?;
+        check_subjects(&all.resources).map_err(|problem| names(problem.into()))?;
         fix_references(&mut all.resources, &all.config).map_err(|error| names(error.into()))?;
-        let unused = vars::resolve(&all.vars, &mut all.resources, &all.config)
-            .map_err(|problem| BuildError::Vars { problem })?;
+        let resolved = vars::resolve(&all.vars, &mut all.resources, &all.config);
+        let (Ok(unused) | Err((unused, _))) = &resolved;
         if !unused.is_empty() {
             let warning = format!("well-defined vars that were never replaced: {}", unused.join(","));
             self.warnings.borrow_mut().push(warning);
         }
+        resolved.map_err(|(_, problem)| BuildError::Vars { problem })?;
         all.resources.retain(|resource| {
             let local = resource.node.at(&["metadata", "annotations", "config.kubernetes.io/local-config"]);
             local.is_none_or(|value| value.text() == Some("false"))
         });
         // A replacement can give two resources one id, which no step before sees.
-        match all.resources.iter().find(|resource| all.resources.count(&resource.id) > 1) {
-            Some(resource) => {
-                let id = Box::new(resource.id.clone());
-                Err(names(crate::resmap::IdError::Registered { id }.into()))
-            }
-            None => Ok(()),
-        }
+        all.resources.check_distinct().map_err(|error| names(error.into()))
     }
 
     fn sort(&self, target: &Target<'_>, all: &mut Accumulator) -> Result<(), BuildError> {
@@ -392,7 +399,9 @@ impl Engine<'_> {
             (Some(_), Some(_)) => return Err(fail("builtin version and custom schema provided, cannot use both")),
             (Some(content), None) => {
                 let schema = CustomSchema::parse(&content, &self.options.limits.yaml);
-                Some(Rc::new(schema.map_err(|error| fail(&format!("invalid schema file: {error}")))?))
+                let mut schema = schema.map_err(|error| fail(&format!("invalid schema file: {error}")))?;
+                schema.is_added = self.schema_used.get();
+                Some(Rc::new(schema))
             }
             (None, Some(version)) if version.is_empty() => return Ok(()),
             (None, Some(version)) if version == BUILT_IN_VERSION => None,
@@ -462,6 +471,12 @@ fn refold(resource: &mut Resource) -> Result<(), BuildError> {
 
 /// Rewrites the annotations: marks go, origins come if asked for, every value becomes a string, an empty map vanishes.
 fn finish(resource: &mut Resource, origins: bool, transformations: bool) {
+    if resource.node.get("metadata").is_none() {
+        // Only a list without items gets here without metadata; looking for its annotations makes them.
+        if let Some(object) = resource.node.as_mapping_mut() {
+            object.insert("metadata", Node::mapping());
+        }
+    }
     if resource.node.at(&["metadata", "annotations"]).is_none() && !origins && !transformations {
         return;
     }

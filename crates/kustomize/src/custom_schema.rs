@@ -36,6 +36,8 @@ pub(crate) struct CustomSchema {
     definitions: HashMap<String, TypeId>,
     /// Types of objects by group, version and kind.
     objects: HashMap<[String; 3], TypeId>,
+    /// It stands beside the built-in schema: objects had been read before a base chose it.
+    pub(crate) is_added: bool,
 }
 
 impl CustomSchema {

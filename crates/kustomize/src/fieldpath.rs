@@ -125,7 +125,7 @@ pub(crate) fn for_each(
 fn missing(rest: &[String], leaf: &Node) -> Node {
     match rest.first() {
         None => match &leaf.value {
-            Value::Scalar(_) => Scalar::plain("").into(),
+            Value::Scalar(_) => Scalar::untyped("").into(),
             Value::Sequence(_) => Vec::new().into(),
             Value::Mapping(_) => Node::mapping(),
         },
@@ -178,9 +178,9 @@ fn at_elements(
         return Ok(count);
     }
     let mut made: Node = if key.is_empty() {
-        Scalar::plain(value).into()
+        Scalar::untyped(value).into()
     } else {
-        [(key.to_owned(), Node::from(Scalar::plain(value)))].into_iter().collect::<Mapping>().into()
+        [(key.to_owned(), Node::from(Scalar::untyped(value)))].into_iter().collect::<Mapping>().into()
     };
     let count = for_each(&mut made, if key.is_empty() { &[] } else { rest }, create, change)?;
     items.push(made);

@@ -13,7 +13,7 @@ const LENGTH: usize = 10;
 pub(crate) fn content_hash(node: &Node) -> Result<Option<String>, WriteError> {
     let field = |name: &str| match node.get(name) {
         None => Ok(json!("")),
-        Some(value) => value.text().map_or_else(|| value.to_json(), |text| Ok(json!(text))),
+        Some(value) => value.text().map_or_else(|| decoded(value), |text| Ok(json!(text))),
     };
     // kustomize looks the name up in a way that never finds it, so that it is always blank.
     let mut content = Map::new();
@@ -28,7 +28,7 @@ pub(crate) fn content_hash(node: &Node) -> Result<Option<String>, WriteError> {
         _ => return Ok(None),
     };
     content.insert("kind".to_owned(), json!(kind));
-    if node.get(extra).is_some_and(|value| value.as_mapping().is_some()) {
+    if node.get(extra).is_some_and(|value| value.as_scalar().is_none()) {
         content.insert(extra.to_owned(), field(extra)?);
     }
     let mut text = String::new();
@@ -44,6 +44,33 @@ pub(crate) fn content_hash(node: &Node) -> Result<Option<String>, WriteError> {
         other => other,
     });
     Ok(Some(encoded.collect()))
+}
+
+/// A field as it is hashed: read once more into a map, which a list leaves blank, and with all numbers as floating point.
+fn decoded(value: &Node) -> Result<Json, WriteError> {
+    let json = value.to_json()?;
+    Ok(if json.is_object() { floating(json) } else { Json::Null })
+}
+
+fn floating(json: Json) -> Json {
+    match json {
+        Json::Number(number) => {
+            let float = number.as_f64().and_then(serde_json::Number::from_f64);
+            Json::Number(float.unwrap_or(number))
+        }
+        Json::Array(items) => items.into_iter().map(floating).collect(),
+        Json::Object(fields) => fields.into_iter().map(|(key, value)| (key, floating(value))).collect(),
+        other => other,
+    }
+}
+
+/// A floating-point number in Go's JSON: the shortest digits, with an exponent only far from one.
+fn go_number(float: f64) -> String {
+    if float != 0.0 && !(1e-6..1e21).contains(&float.abs()) {
+        let text = format!("{float:e}");
+        return if text.contains("e-") { text } else { text.replacen('e', "e+", 1) };
+    }
+    float.to_string()
 }
 
 /// A tree as compact JSON with Go's escapes; blank if it has no JSON form.
@@ -83,6 +110,7 @@ fn go_json(value: &Json, text: &mut String) {
             text.push(']');
         }
         Json::String(string) => go_string(string, text),
+        Json::Number(number) if number.is_f64() => text.push_str(&go_number(number.as_f64().unwrap_or_default())),
         other => text.push_str(&other.to_string()),
     }
 }
@@ -121,6 +149,9 @@ mod tests {
             ("kind: ConfigMap\nbinaryData: {blob.bin: Ymlu/wA=}\n", Some("6k69252cd9")),
             ("kind: ConfigMap\ndata: {k: \"<a&b>é\\L\"}\n", Some("c2km5d6k9b")),
             ("kind: Secret\ntype: Opaque\ndata: {pass: czNjcjN0, user: YWRtaW4=}\n", Some("27b7dg5m6t")),
+            ("kind: ConfigMap\ndata: []\n", Some("dk855m5d49")),
+            ("kind: ConfigMap\ndata: {z10: 0.000001}\n", Some("k47tdt5bc9")),
+            ("kind: Secret\ntype: []\ndata: {}\n", Some("tm5k5695mg")),
             ("kind: Pod\n", None),
         ] {
             let node = read_documents(text.as_bytes(), &Limits::DEFAULT).unwrap().remove(0);

@@ -55,6 +55,11 @@ impl IdIndex {
         self.current.get(&id).copied().unwrap_or_default()
     }
 
+    /// Number of different present ids.
+    pub(crate) fn distinct(&self) -> usize {
+        self.current.len()
+    }
+
     pub(crate) fn count_up(&mut self, id: Fingerprint) {
         *self.current.entry(id).or_default() += 1;
     }

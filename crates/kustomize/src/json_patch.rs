@@ -29,16 +29,35 @@ pub(crate) enum JsonPatchError {
     UnknownOperation(String),
     #[error("{operation} operation does not apply: doc is missing path: {path:?}: {MISSING}")]
     MissingPath { operation: &'static str, path: String },
+    #[error("replace operation does not apply: doc is missing path: {path}: {MISSING}")]
+    MissingReplace { path: String },
+    #[error("test operation does not apply: is missing path: {path}: {MISSING}")]
+    MissingTest { path: String },
+    #[error("{operation} operation does not apply: doc is missing from path: {path}: {MISSING}")]
+    MissingFrom { operation: &'static str, path: String },
+    #[error("error in copy for from: '{path}': unable to get nonexistent key: {key}: {MISSING}")]
+    MissingCopied { path: String, key: String },
+    #[error("error in move for path: '{key}': unable to get nonexistent key: {key}: {MISSING}")]
+    MissingMoved { key: String },
     #[error("error in remove for path: '{path}': unable to remove nonexistent key: {key}: {MISSING}")]
     MissingRemove { path: String, key: String },
     #[error("{operation} operation does not apply: doc is missing key: {path}: {MISSING}")]
     MissingKey { operation: &'static str, path: String },
-    #[error("{operation} operation for path {path:?}: invalid array index {key:?}")]
+    #[error("error in {operation} for path: '{path}': {}", bad_index(key))]
     BadIndex { operation: &'static str, path: String, key: String },
     #[error("testing value {path} failed: test failed")]
     TestFailed { path: String },
     #[error(transparent)]
     Growth(#[from] TooMuchGrowth),
+}
+
+/// What is wrong with an index.
+fn bad_index(key: &str) -> String {
+    if key.parse::<i64>().is_ok() {
+        format!("Unable to access invalid index: {key}: invalid index referenced")
+    } else {
+        format!("value was not a proper array index: '{key}': strconv.Atoi: parsing {key:?}: invalid syntax")
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +97,14 @@ impl JsonPatch {
             return Err(JsonPatchError::NotAList { found });
         };
         items.iter().enumerate().map(|(index, item)| operation(index, item)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether an operation takes or replaces all annotations.
+    pub(crate) fn takes_annotations(&self) -> bool {
+        self.0.iter().any(|(path, operation)| {
+            matches!(path.as_str(), "/metadata" | "/metadata/annotations")
+                && matches!(operation, Operation::Add(_) | Operation::Replace(_) | Operation::Remove)
+        })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -120,12 +147,26 @@ fn apply(document: &mut Json, (path, operation): (&str, &Operation), growth: &Gr
         }
         Operation::Replace(value) => {
             growth.spend(json_weight(value))?;
-            *existing(document, path, "replace")? = value.clone();
+            *existing(document, path)? = value.clone();
             Ok(())
         }
         Operation::Remove => remove(document, path, "remove").map(drop),
         Operation::Test(value) => {
+            let (parent, last) = path.rsplit_once('/').unwrap_or_default();
             let found = lookup(document, path);
+            if found.is_none() {
+                match lookup(document, parent) {
+                    Some(Json::Object(_)) => {}
+                    Some(Json::Array(_)) => {
+                        return Err(JsonPatchError::BadIndex {
+                            operation: "test",
+                            path: path.to_owned(),
+                            key: last.to_owned(),
+                        });
+                    }
+                    _ => return Err(JsonPatchError::MissingTest { path: path.to_owned() }),
+                }
+            }
             // A missing field equals null.
             if found.unwrap_or(&Json::Null) == value {
                 return Ok(());
@@ -133,12 +174,12 @@ fn apply(document: &mut Json, (path, operation): (&str, &Operation), growth: &Gr
             Err(JsonPatchError::TestFailed { path: path.to_owned() })
         }
         Operation::Move(from) => {
+            get(document, from, "move")?;
             let value = remove(document, from, "move")?;
             add(document, path, value, "move")
         }
         Operation::Copy(from) => {
-            let missing = || JsonPatchError::MissingPath { operation: "copy", path: from.clone() };
-            let value = lookup(document, from).ok_or_else(missing)?;
+            let value = get(document, from, "copy")?;
             growth.spend(json_weight(value))?;
             let value = value.clone();
             add(document, path, value, "copy")
@@ -196,6 +237,20 @@ fn lookup<'j>(document: &'j Json, path: &str) -> Option<&'j Json> {
     parts(path).iter().try_fold(document, |value, key| step(value, key))
 }
 
+/// The value that is to be moved or copied.
+fn get<'j>(document: &'j Json, from: &str, operation: &'static str) -> Result<&'j Json, JsonPatchError> {
+    lookup(document, from).ok_or_else(|| {
+        let (parent, last) = from.rsplit_once('/').unwrap_or_default();
+        let key = last.replace("~1", "/").replace("~0", "~");
+        match (lookup(document, parent), operation) {
+            (Some(Json::Object(_)), "copy") => JsonPatchError::MissingCopied { path: from.to_owned(), key },
+            (Some(Json::Object(_)), _) => JsonPatchError::MissingMoved { key },
+            (Some(Json::Array(_)), _) => JsonPatchError::BadIndex { operation, path: from.to_owned(), key },
+            _ => JsonPatchError::MissingFrom { operation, path: from.to_owned() },
+        }
+    })
+}
+
 /// The container that a path's last part is in, and that part.
 fn container<'j>(
     document: &'j mut Json,
@@ -231,12 +286,13 @@ fn add(document: &mut Json, path: &str, value: Json, operation: &'static str) ->
     Ok(())
 }
 
-fn existing<'j>(document: &'j mut Json, path: &str, operation: &'static str) -> Result<&'j mut Json, JsonPatchError> {
+fn existing<'j>(document: &'j mut Json, path: &str) -> Result<&'j mut Json, JsonPatchError> {
     if path.is_empty() {
         return Ok(document);
     }
-    let (container, key) = container(document, path, operation)?;
-    step_mut(container, &key).ok_or_else(|| JsonPatchError::MissingKey { operation, path: path.to_owned() })
+    let missing = |_| JsonPatchError::MissingReplace { path: path.to_owned() };
+    let (container, key) = container(document, path, "replace").map_err(missing)?;
+    step_mut(container, &key).ok_or_else(|| JsonPatchError::MissingKey { operation: "replace", path: path.to_owned() })
 }
 
 fn remove(document: &mut Json, path: &str, operation: &'static str) -> Result<Json, JsonPatchError> {
@@ -245,7 +301,7 @@ fn remove(document: &mut Json, path: &str, operation: &'static str) -> Result<Js
         (Json::Object(fields), key) => fields.remove(&key).ok_or_else(|| missing(key)),
         (Json::Array(items), key) => match position(&key, items.len()).filter(|&at| at < items.len()) {
             Some(at) => Ok(items.remove(at)),
-            None => Err(missing(key)),
+            None => Err(JsonPatchError::BadIndex { operation, path: path.to_owned(), key }),
         },
         _ => Err(missing(String::new())),
     }
@@ -289,7 +345,10 @@ mod tests {
                 "replace operation does not apply: doc is missing key: /x: missing value",
             ),
             ("- {op: test, path: /a, value: 1}", "testing value /a failed: test failed"),
-            ("- {op: add, path: /a/b/9, value: 1}", "add operation for path \"/a/b/9\": invalid array index \"9\""),
+            (
+                "- {op: add, path: /a/b/9, value: 1}",
+                "error in add for path: '/a/b/9': Unable to access invalid index: 9: invalid index referenced",
+            ),
             ("- {op: frob, path: /a}", "Unexpected kind: frob"),
             ("- {op: add}", "operation 0: path is missing"),
             ("- {op: add, path: /x}", "operation 0: value is missing"),

@@ -49,6 +49,7 @@ mod selector;
 mod tables;
 mod transform;
 mod tree;
+mod validators;
 mod vars;
 
 pub use build::{Attempt, Build, PrintError, attempt, build, yaml_of};

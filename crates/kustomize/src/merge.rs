@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sluice_yaml::{Entry, Mapping, Node, Scalar, Value};
+use sluice_yaml::{Entry, Mapping, Node, Scalar, Style, Value};
 use thiserror::Error;
 
 use crate::custom_schema::CustomSchema;
@@ -22,6 +22,14 @@ pub(crate) enum MergeError {
     UnknownStrategy(String),
     #[error("wrong node kind: expected {expected} but got {found}: node contents:\n{contents}")]
     WrongKind { expected: &'static str, found: &'static str, contents: String, line: u32 },
+}
+
+impl MergeError {
+    /// The node is not of the kind that the place wants.
+    pub(crate) fn wrong_kind(expected: &'static str, node: &Node) -> Self {
+        let contents = sluice_yaml::write(node).unwrap_or_default();
+        Self::WrongKind { expected, found: node.kind_name(), contents, line: node.position.line }
+    }
 }
 
 enum Directive {
@@ -75,9 +83,7 @@ fn merge(dest: Node, mut patch: Node, kind: Kind<'_>) -> Result<Option<Node>, Me
     }
     let kind = typed(typed(kind, &dest), &patch);
     if dest.kind_name() != patch.kind_name() {
-        let contents = sluice_yaml::write(&patch).unwrap_or_default();
-        let (expected, found, line) = (dest.kind_name(), patch.kind_name(), patch.position.line);
-        return Err(MergeError::WrongKind { expected, found, contents, line });
+        return Err(MergeError::wrong_kind(dest.kind_name(), &patch));
     }
     match (dest.value, &mut patch.value) {
         (Value::Scalar(old), Value::Scalar(new)) => {
@@ -135,7 +141,10 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Map
 
 /// A part of the resource that the patch does not mention. The walk still visits it: a field without any value is dropped
 /// (one that spells its null out stays), and repeated elements of keyed lists are joined.
-fn untouched(node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
+fn untouched(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
+    if let Value::Scalar(scalar) = &mut node.value {
+        scalar.settle();
+    }
     if node.is_null() {
         return Ok(node.text().is_some_and(|text| !text.is_empty()).then_some(node));
     }
@@ -149,7 +158,8 @@ fn untouched(node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
     Ok(Some(Node { value, position }))
 }
 
-/// A part of the patch that the resource lacks: nulls and deletions vanish, directives are obeyed or removed.
+/// A part of the patch that the resource lacks: nulls and deletions vanish, directives are obeyed or removed. The walker takes it for both
+/// sides from there on, so that what is below is merged with itself.
 fn adopt(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
     if node.is_null() {
         return Ok(None);
@@ -162,29 +172,78 @@ fn adopt(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
             if matches!(take_directive(fields), Ok(Directive::Delete)) {
                 return Ok(None);
             }
-            *fields = merge_fields(Mapping::default(), std::mem::take(fields), kind)?;
+            *fields = fold_fields(std::mem::take(fields), kind)?;
         }
         Value::Sequence(items) => {
             if kind.is_merged_list() {
-                *items = adopt_list(std::mem::take(items), kind)?;
+                *items = fold_list(std::mem::take(items), kind)?;
             }
         }
     }
     Ok(Some(node))
 }
 
-/// A list that only the patch has. The walker merges it with itself, which shows where elements lack a key or share one.
-fn adopt_list(items: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> {
+/// A part of the patch, merged with itself.
+fn fold(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
+    if node.is_null() {
+        return Ok(None);
+    }
+    let kind = typed(kind, &node);
+    match &mut node.value {
+        Value::Scalar(_) => {}
+        Value::Mapping(fields) => {
+            if matches!(take_directive(fields)?, Directive::Delete) {
+                return Ok(None);
+            }
+            *fields = fold_fields(std::mem::take(fields), kind)?;
+        }
+        Value::Sequence(items) => {
+            if kind.is_merged_list() {
+                if matches!(take_list_directive(items)?, Directive::Delete) {
+                    return Ok(None);
+                }
+                *items = fold_list(std::mem::take(items), kind)?;
+            }
+        }
+    }
+    Ok(Some(node))
+}
+
+fn fold_fields(fields: Mapping, kind: Kind<'_>) -> Result<Mapping, MergeError> {
+    let mut folded = Vec::with_capacity(fields.len());
+    for Entry { key, value } in fields.into_entries() {
+        let below = kind.field(&key.text);
+        folded.extend(fold(value, below)?.map(|value| Entry { key, value }));
+    }
+    Ok(Mapping::from_distinct(folded))
+}
+
+/// A list merged with itself, which shows where elements lack a key or share one.
+fn fold_list(items: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> {
     let Some((keys, element)) = kind.known.and_then(Type::list).filter(|(keys, _)| !keys.is_empty()) else {
-        return merge_lists(Vec::new(), items, kind);
+        let mut folded = Vec::with_capacity(items.len());
+        for item in items {
+            folded.extend(fold(item, Kind { known: Some(Type::Plain), ..kind })?);
+        }
+        return merge_lists(Vec::new(), folded, kind);
     };
     let mut seen = HashSet::new();
     let plain = items.iter().all(|item| key_text(item, keys[0]).is_some_and(|text| seen.insert(text)));
-    if items.len() > LONG_LIST || (keys.len() == 1 && plain) {
+    let element = Kind { known: Some(element), ..kind };
+    if keys.len() == 1 && plain {
+        let mut folded = Vec::with_capacity(items.len());
+        for item in items {
+            folded.extend(fold(item, element)?.filter(|item| !item.as_mapping().is_some_and(Mapping::is_empty)));
+        }
+        return Ok(folded);
+    }
+    if items.len() > LONG_LIST {
         return merge_lists(Vec::new(), items, kind);
     }
-    let element = Kind { known: Some(element), ..kind };
-    crate::multikey::merge_walked(items, None, &keys, &|existing, change| walk_element(existing, change, element))
+    crate::multikey::merge_walked(items, None, &keys, &|existing, _| match existing {
+        Some(existing) => fold(existing, element),
+        None => Ok(None),
+    })
 }
 
 fn walk_element(existing: Option<Node>, change: Option<Node>, element: Kind<'_>) -> Result<Option<Node>, MergeError> {
@@ -222,10 +281,10 @@ fn parse_directive(word: &Node) -> Result<Directive, MergeError> {
 }
 
 fn merge_lists(dest: Vec<Node>, patch: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> {
-    let Some((keys, element)) = kind.known.and_then(Type::list) else { return Ok(merge_set(dest, patch)) };
+    let Some((keys, element)) = kind.known.and_then(Type::list) else { return merge_set(dest, patch) };
     let element = Kind { known: Some(element), ..kind };
     match keys.as_slice() {
-        [] => Ok(merge_set(dest, patch)),
+        [] => merge_set(dest, patch),
         [key] if dest.iter().chain(&patch).all(|item| key_text(item, key).is_some()) => {
             merge_keyed(dest, patch, key, element)
         }
@@ -234,11 +293,20 @@ fn merge_lists(dest: Vec<Node>, patch: Vec<Node>, kind: Kind<'_>) -> Result<Vec<
 }
 
 /// Scalars: those of the patch first, each once. What is empty is no element.
-fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Vec<Node> {
+fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Result<Vec<Node>, MergeError> {
     let mut seen = HashSet::new();
     let filled = |item: &Node| !item.is_null() && !item.as_mapping().is_some_and(Mapping::is_empty);
-    let items = patch.into_iter().chain(dest).filter(filled);
-    items.filter(|item| item.text().is_none_or(|text| seen.insert(text.to_owned()))).collect()
+    let items: Vec<Node> = patch.into_iter().chain(dest).filter(filled).collect();
+    if let Some(item) = items.iter().find(|item| item.as_scalar().is_none()) {
+        return Err(MergeError::wrong_kind("ScalarNode", item));
+    }
+    // Each item is made anew from its text, in the style that it had.
+    let made = |scalar: &Scalar| match scalar.style {
+        Style::Plain | Style::Untyped => Scalar::untyped(scalar.text.as_str()),
+        _ => scalar.clone(),
+    };
+    let distinct = items.iter().filter_map(Node::as_scalar).filter(|scalar| seen.insert(scalar.text.clone()));
+    Ok(distinct.map(|scalar| made(scalar).into()).collect())
 }
 
 pub(crate) fn key_text(item: &Node, key: &str) -> Option<String> {
@@ -297,7 +365,7 @@ fn merge_element(existing: Option<Node>, mut change: Node, element: Kind<'_>) ->
     if let Some(fields) = change.as_mapping_mut()
         && fields.get(DIRECTIVE).and_then(Node::text) == Some("replace")
     {
-        return untouched(existing, element);
+        return Ok(Some(existing));
     }
     merge(existing, change, element)
 }

@@ -32,7 +32,7 @@ pub(crate) fn merge_walked(
         };
         let merged = merge_one(at.map(|index| dest[index].clone()), change)?;
         let Some(mut merged) = merged.filter(|node| !is_empty(node)) else {
-            set_element(&mut dest, (&valid, &values), None);
+            set_element(&mut dest, (&valid, &values), None)?;
             continue;
         };
         if let Some(fields) = merged.as_mapping_mut() {
@@ -43,12 +43,12 @@ pub(crate) fn merge_walked(
         if let Some(index) = at {
             dest[index] = merged.clone();
         }
-        set_element(&mut items, (&valid, &values), Some(merged));
+        set_element(&mut items, (&valid, &values), Some(merged))?;
     }
     if list.is_empty() {
         return Ok(dest);
     }
-    append(&mut items, dest, &valid);
+    append(&mut items, dest, &valid)?;
     Ok(items)
 }
 
@@ -108,13 +108,17 @@ fn find(elements: &[Node], keys: &[&str], values: &Values) -> Option<usize> {
         keys.iter()
             .zip(values)
             .filter(|(_, value)| all_blank || !value.is_empty())
-            .all(|(key, value)| element.get(key).and_then(Node::text) == Some(value))
+            .all(|(key, value)| element.get(key).is_some_and(|have| have.text().unwrap_or_default() == value))
     })
 }
 
 /// Replaces (or deletes) the elements that match; appends the new one if none does. A blank value matches any present one, a
 /// key beyond the values counts as matched, and empty elements vanish.
-fn set_element(elements: &mut Vec<Node>, (keys, values): (&[&str], &Values), new: Option<Node>) {
+fn set_element(
+    elements: &mut Vec<Node>,
+    (keys, values): (&[&str], &Values),
+    new: Option<Node>,
+) -> Result<(), MergeError> {
     let mut found = false;
     let setter = values.first().is_some_and(|value| !value.is_empty());
     let old = std::mem::take(elements);
@@ -122,13 +126,16 @@ fn set_element(elements: &mut Vec<Node>, (keys, values): (&[&str], &Values), new
         if is_empty(&element) {
             continue;
         }
-        if element.as_mapping().is_none() && setter {
-            elements.push(element);
+        if element.as_mapping().is_none() {
+            if !setter && !values.is_empty() {
+                return Err(MergeError::wrong_kind("MappingNode", &element));
+            }
+            elements.extend(setter.then_some(element));
             continue;
         }
         let matches = !values.is_empty()
             && keys.iter().zip(values).all(|(key, value)| {
-                element.get(key).is_some_and(|have| value.is_empty() || have.text() == Some(value))
+                element.get(key).is_some_and(|have| value.is_empty() || have.text().unwrap_or_default() == value)
             });
         if !matches {
             if !values.is_empty() {
@@ -140,12 +147,16 @@ fn set_element(elements: &mut Vec<Node>, (keys, values): (&[&str], &Values), new
         elements.extend(new.clone());
     }
     if !found {
-        elements.extend(new);
+        elements.extend(new.filter(|new| !new.is_null()));
     }
+    Ok(())
 }
 
-fn append(items: &mut Vec<Node>, dest: Vec<Node>, keys: &[&str]) {
+fn append(items: &mut Vec<Node>, dest: Vec<Node>, keys: &[&str]) -> Result<(), MergeError> {
     for element in dest {
+        if element.as_mapping().is_none() && !element.is_null() {
+            return Err(MergeError::wrong_kind("MappingNode", &element));
+        }
         let mut values = Values::new();
         for key in keys {
             match element.get(key) {
@@ -154,8 +165,9 @@ fn append(items: &mut Vec<Node>, dest: Vec<Node>, keys: &[&str]) {
             }
         }
         if keys.len() > 1 {
-            set_element(items, (keys, &values), None);
+            set_element(items, (keys, &values), None)?;
         }
-        set_element(items, (keys, &values), Some(element));
+        set_element(items, (keys, &values), Some(element))?;
     }
+    Ok(())
 }

@@ -39,6 +39,24 @@ struct Referrer<'r> {
     role: Option<Gvk>,
 }
 
+/// Whether every service account that a `RoleBinding` names has a text as its namespace, if it has any: kustomize looks there for what the
+/// binding may refer to.
+pub(crate) fn check_subjects(resources: &ResMap) -> Result<(), String> {
+    let blank = |subject: &Node| {
+        subject.get("kind").and_then(Node::as_str) == Some("ServiceAccount")
+            && subject.get("namespace").is_some_and(|namespace| namespace.as_str().is_none())
+    };
+    let bindings = resources.iter().filter(|resource| resource.id.gvk.kind == "RoleBinding");
+    for binding in bindings {
+        let subjects = binding.node.get("subjects").and_then(Node::as_sequence).unwrap_or_default();
+        if subjects.iter().any(blank) {
+            let id = crate::error::go_quote(&binding.id.to_string());
+            return Err(format!("Invalid Input: namespace is blank for resource {id}\n"));
+        }
+    }
+    Ok(())
+}
+
 /// Updates all references.
 pub(crate) fn fix_references(resources: &mut ResMap, config: &Config) -> Result<(), ReferenceError> {
     let mut rows: HashMap<&str, Vec<(usize, &Gvk, &FieldSpec)>> = HashMap::new();

@@ -56,8 +56,9 @@ pub(crate) fn sort_legacy<T: AsRef<str>>(resources: &mut ResMap, first: &[T], la
         let rank = *ranks.entry(kind).or_insert_with_key(|kind| rank_in(kind, first, last));
         let or = |text: &str, blank: &str| if text.is_empty() { blank.to_owned() } else { text.to_owned() };
         let tail = format!("{}|{}|{}", id.gvk, or(&id.namespace, "~X"), or(&id.name, "~N"));
-        // Of all that is called Namespace, the core one comes first although its group is blank.
-        let core = id.gvk.kind == "Namespace" && id.gvk.group.is_empty();
+        // Of all that is called Namespace, the core one comes first although its group is blank. Only where they have a rank of their own:
+        // between other kinds it stands by its text.
+        let core = rank != 0 && id.gvk.kind == "Namespace" && id.gvk.group.is_empty();
         (rank, if core { String::new() } else { id.gvk.sort_text() }, tail)
     });
 }

@@ -125,8 +125,8 @@ pub(crate) fn configure_generator(resource: &Resource) -> Result<Generator, Caus
         "IAMPolicyGenerator" => return service_account(&node).map(|made| Generator::Made(Box::new(made))),
         other => return Err(format!("plugin '{other}' is not supported").into()),
     };
-    // A plugin's configuration may have other fields, which nobody reads.
-    let known = ["namespace", "name", "behavior", "literals", "files", "envs", "env", "options", "type"];
+    // A plugin's configuration may have other fields, which nobody reads. One of them is the legacy `env`.
+    let known = ["namespace", "name", "behavior", "literals", "files", "envs", "options", "type"];
     let fields: Mapping = known.iter().filter_map(|&key| Some((key.to_owned(), node.get(key)?.clone()))).collect();
     let mut args = decode_generator(&fields.into(), "plugin", &GeneratorOptions::default())?;
     for (field, own) in [(&mut args.name, &resource.id.name), (&mut args.namespace, &resource.id.namespace)] {

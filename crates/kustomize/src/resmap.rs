@@ -112,6 +112,17 @@ impl ResMap {
         self.index.count(id.fingerprint())
     }
 
+    /// Whether all present ids differ, as they do unless a transformer made two equal.
+    pub(crate) fn check_distinct(&self) -> Result<(), IdError> {
+        if self.index.distinct() == self.len() {
+            return Ok(());
+        }
+        match self.iter().find(|resource| self.count(&resource.id) > 1) {
+            Some(resource) => Err(IdError::Registered { id: Box::new(resource.id.clone()) }),
+            None => Ok(()),
+        }
+    }
+
     /// Lets `change` alter one resource and updates the index if its identity or history changed: by what changed only, since a
     /// resource of a deep layer has a long history.
     pub(crate) fn edit<T>(&mut self, index: usize, change: impl FnOnce(&mut Resource) -> T) -> T {

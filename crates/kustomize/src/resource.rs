@@ -1,7 +1,7 @@
 //! [`Resource`]: one object with the history that the build needs. It does not know the other resources.
 
 use serde_json::Value as Json;
-use sluice_yaml::{Mapping, Node, WriteError};
+use sluice_yaml::{Mapping, Node, Scalar, Value, WriteError};
 
 use crate::id::{Gvk, IdKey, ResId, split_api_version};
 use crate::id_index::Fingerprint;
@@ -156,7 +156,8 @@ impl Resource {
         }
         let place = |number: u32| (number as usize).checked_sub(1);
         let (shared, mut changed) = (&mut self.shared, std::collections::BTreeMap::new());
-        self.node.each_scalar(&mut |scalar| {
+        // Of several that were written to, the last one counts; a merge goes through fields in their order.
+        each_in_order(&mut self.node, &mut |scalar| {
             if let Some(text) = place(scalar.shared).and_then(|place| shared.get_mut(place))
                 && *text != scalar.text
             {
@@ -175,6 +176,14 @@ impl Resource {
             if let Some(text) = place(number).and_then(|place| self.shared.get_mut(place)) {
                 *text = scalar.text;
             }
+        }
+    }
+
+    /// Makes the annotations anew, as kustomize does when it notes there where an object comes from: all values become texts of their own.
+    pub(crate) fn remake_annotations(&mut self) {
+        let pairs = self.string_map("annotations");
+        if !pairs.is_empty() {
+            self.set_string_map("annotations", pairs);
         }
     }
 
@@ -281,6 +290,21 @@ impl Resource {
     }
 }
 
+/// Calls `visit` with every scalar, fields by name.
+fn each_in_order(node: &mut Node, visit: &mut dyn FnMut(&mut Scalar)) {
+    match &mut node.value {
+        Value::Scalar(scalar) => visit(scalar),
+        Value::Sequence(items) => items.iter_mut().for_each(|item| each_in_order(item, visit)),
+        Value::Mapping(mapping) => {
+            let mut entries: Vec<_> = mapping.entries_mut().iter_mut().collect();
+            entries.sort_unstable_by(|left, right| left.key.text.cmp(&right.key.text));
+            for entry in entries {
+                each_in_order(&mut entry.value, visit);
+            }
+        }
+    }
+}
+
 pub(crate) fn metadata_text<'n>(node: &'n Node, field: &str) -> &'n str {
     node.at(&["metadata", field]).filter(|value| !value.is_null()).and_then(Node::text).unwrap_or_default()
 }
@@ -322,5 +346,5 @@ fn as_mapping(node: &mut Node) -> &mut Mapping {
 }
 
 fn set_metadata(node: &mut Node, field: &str, text: &str) {
-    metadata_mut(node).insert(field, Node::string(text));
+    metadata_mut(node).insert(field, Scalar::made(text).into());
 }

@@ -112,15 +112,21 @@ const CSI_NODE: Type =
 const WITH_CONDITIONS: Type = Type::Struct(&[("metadata", META), ("status", CONDITIONS)]);
 const OTHER: Type = Type::Struct(&[("metadata", META)]);
 
-/// The type of an object: by the user's own schema if there is one, which hides the built-in one as a whole.
+/// The type of an object: by the user's own schema if there is one, which hides the built-in one as a whole unless that was in use before.
 pub(crate) fn type_of<'s>(api_version: &str, kind: &str, custom: Option<&'s CustomSchema>) -> Option<Type<'s>> {
     match custom {
         Some(schema) => {
             let (group, version) = split_api_version(api_version);
-            schema.object(group, version, kind).map(|id| Type::Custom(schema, id))
+            let custom = schema.object(group, version, kind).map(|id| Type::Custom(schema, id));
+            custom.or_else(|| if schema.is_added { built_in(api_version, kind) } else { None })
         }
         None => built_in(api_version, kind),
     }
+}
+
+/// Whether the built-in schema has a type.
+pub(crate) fn is_built_in(api_version: &str, kind: &str) -> bool {
+    built_in(api_version, kind).is_some()
 }
 
 /// The type of an object of the built-in API; `None` for kinds that it lacks.

@@ -31,6 +31,11 @@ pub(crate) trait Transform {
     /// Changes the resources.
     fn apply(&self, resources: &mut ResMap) -> Result<(), TransformError>;
 
+    /// Whether it merges, for which kustomize reads the schema.
+    fn merges(&self) -> bool {
+        false
+    }
+
     /// Takes the user's own schema, which is known only once all layers below have been visited.
     fn use_schema(&mut self, _schema: &Rc<CustomSchema>) {}
 }

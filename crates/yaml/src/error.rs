@@ -115,6 +115,18 @@ pub enum WriteError {
         /// The key's text.
         key: String,
     },
+    /// A text was put in the place of a value of another type.
+    #[error("yaml: cannot decode !!{found} `{text}` as a !!{wanted}")]
+    Undecodable {
+        /// Line of the value, 0 for a node that was not read.
+        line: u32,
+        /// The type that the text has.
+        found: &'static str,
+        /// The text.
+        text: String,
+        /// The type that it should have.
+        wanted: &'static str,
+    },
     /// An infinite number or not-a-number.
     #[error("json: unsupported value: {}", go_number(text))]
     NotFinite {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::error::WriteError;
 use crate::node::{Key, Mapping, Node, Value};
-use crate::scalar::{Scalar, Tag};
+use crate::scalar::{Dialect, Scalar, Style, Tag, number, resolve};
 
 impl Node {
     /// The JSON value of the tree. The keys of the mapping at its top may have any type but null, since kustomize reads that mapping as one
@@ -27,16 +27,20 @@ impl Node {
         })
     }
 
-    /// The tree of a JSON value. It has no positions.
+    /// The tree of a JSON value as it is read when it has been printed. It has no positions.
     pub fn from_json(json: &Json) -> Self {
         match json {
             Json::Null => Self::null(),
             Json::Bool(value) => Scalar::new(Tag::Bool, value.to_string()).into(),
-            Json::Number(value) => {
-                let tag = if value.is_f64() { Tag::Float } else { Tag::Int };
-                Scalar::new(tag, value.to_string()).into()
+            Json::Number(value) => Scalar::plain(crate::writer::go_number(value)).into(),
+            Json::String(text) => {
+                let style = match text {
+                    text if text.contains('\n') => Style::Literal,
+                    text if crate::writer::is_plain(text) => Style::Plain,
+                    _ => Style::Quoted,
+                };
+                Scalar { style, ..Scalar::new(Tag::Str, text) }.into()
             }
-            Json::String(text) => Self::string(text),
             Json::Array(items) => items.iter().map(Self::from_json).collect::<Vec<_>>().into(),
             Json::Object(fields) => {
                 Value::Mapping(fields.iter().map(|(key, value)| (key.clone(), Self::from_json(value))).collect()).into()
@@ -67,6 +71,11 @@ pub(crate) fn check_key(key: &Key) -> Result<(), WriteError> {
     Err(WriteError::KeyNotString { line: key.position.line, key: key.text.clone() })
 }
 
+/// Why a scalar has no JSON form.
 pub(crate) fn not_finite(node: &Node, scalar: &Scalar) -> WriteError {
-    WriteError::NotFinite { line: node.position.line, text: scalar.text.clone() }
+    let (line, text) = (node.position.line, scalar.text.clone());
+    if number(&text).is_some() {
+        return WriteError::NotFinite { line, text };
+    }
+    WriteError::Undecodable { line, found: resolve(&text, Dialect::Resource).word(), text, wanted: scalar.tag.word() }
 }

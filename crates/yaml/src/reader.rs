@@ -234,6 +234,8 @@ impl Reader<'_> {
                 let plain = matches!(style, ScalarStyle::Plain | ScalarStyle::Any);
                 let mut scalar = self.scalar(tag.as_deref(), value, plain, position)?;
                 scalar.style = match style {
+                    // A stated type is kept as a statement, so that what is put in its place keeps its own, too.
+                    _ if tag.is_some() => Style::Plain,
                     ScalarStyle::Plain | ScalarStyle::Any => Style::Plain,
                     ScalarStyle::Folded => Style::Folded,
                     ScalarStyle::Literal => Style::Literal,

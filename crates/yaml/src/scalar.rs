@@ -22,6 +22,20 @@ pub enum Tag {
     Timestamp,
 }
 
+impl Tag {
+    /// The type's name in YAML.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Str => "str",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Null => "null",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
 /// How a scalar was spelt. It is not kept in the output, but decides what becomes of a value that is put in its place.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Style {
@@ -34,6 +48,8 @@ pub enum Style {
     Literal,
     /// As a folded block.
     Folded,
+    /// Not at all: a transformer made the field and gave it a text, whose type is open until it is printed or merged.
+    Untyped,
 }
 
 /// A scalar: its text as written and its type. Two scalars are equal when both are.
@@ -77,8 +93,28 @@ impl Scalar {
 
     /// This scalar in the place of another, whose spelling it takes: in quotes everything is a string.
     pub fn in_place_of(self, old: &Self) -> Self {
-        let tag = if old.style == Style::Plain || self.tag == Tag::Null { self.tag } else { Tag::Str };
+        let free = matches!(old.style, Style::Plain | Style::Untyped);
+        let tag = if free || self.tag == Tag::Null { self.tag } else { Tag::Str };
         Self { tag, style: old.style, shared: old.shared, ..self }
+    }
+
+    /// A text that a step made in place of another: quoted where it would read as something else; what is put in its place has the type of
+    /// its own text.
+    pub fn made(text: impl Into<String>) -> Self {
+        let made = Self::string(text);
+        if made.style == Style::Plain { Self { style: Style::Untyped, ..made } } else { made }
+    }
+
+    /// A text whose type is open.
+    pub fn untyped(text: impl Into<String>) -> Self {
+        Self { style: Style::Untyped, ..Self::plain(text) }
+    }
+
+    /// What merging does to a text whose type is open: it counts as a string, and is quoted if it would read as something else.
+    pub fn settle(&mut self) {
+        if self.style == Style::Untyped && resolve(&self.text, Dialect::Config) != Tag::Str {
+            (self.tag, self.style) = (Tag::Str, Style::Quoted);
+        }
     }
 
     /// A string that was made, not read: quoted where it would read as something else, a block if it has several
@@ -99,8 +135,11 @@ impl Scalar {
     pub fn to_json(&self) -> Option<Json> {
         Some(match self.tag {
             Tag::Str => Json::String(self.text.clone()),
+            Tag::Null if resolve(&self.text, Dialect::Resource) != Tag::Null => return None,
             Tag::Null => Json::Null,
+            Tag::Bool if resolve(&self.text, Dialect::Config) != Tag::Bool => return None,
             Tag::Bool => Json::Bool(is_true(&self.text)),
+            Tag::Timestamp if timestamp(&self.text).is_none() => return None,
             Tag::Timestamp => Json::String(timestamp(&self.text).unwrap_or_else(|| self.text.clone())),
             Tag::Int | Tag::Float => Json::Number(match number(&self.text)? {
                 Parsed::Signed(value) => value.into(),

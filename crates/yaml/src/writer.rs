@@ -11,7 +11,7 @@ use crate::json::{check_key, check_top_key, not_finite};
 use crate::json_step::reread;
 use crate::node::{Entry, Mapping, Node, Value};
 use crate::order::sort_by_key;
-use crate::scalar::{Dialect, Scalar, Tag, is_base60, is_true, resolve};
+use crate::scalar::{Dialect, Scalar, Tag, is_base60, resolve};
 
 /// Column after which a line is folded at its next single space.
 const FOLD_AFTER: usize = 80;
@@ -189,10 +189,10 @@ impl Writer<'_> {
             Value::Mapping(_) => self.push_str("{}"),
             Value::Sequence(_) => self.push_str("[]"),
             Value::Scalar(scalar) => match scalar.tag {
-                Tag::Null => self.push_str("null"),
-                Tag::Bool => self.push_str(if is_true(&scalar.text) { "true" } else { "false" }),
                 Tag::Str => self.string(&scalar.text, indent, place),
-                Tag::Int | Tag::Float | Tag::Timestamp => self.json_scalar(node, scalar, indent)?,
+                Tag::Null | Tag::Bool | Tag::Int | Tag::Float | Tag::Timestamp => {
+                    self.json_scalar(node, scalar, indent)?;
+                }
             },
         }
         Ok(())
@@ -335,6 +335,11 @@ pub(crate) fn chomping(text: &str) -> String {
         hints.push('+');
     }
     hints
+}
+
+/// Whether a string is printed without quotes, as the value of a field.
+pub(crate) fn is_plain(text: &str) -> bool {
+    style_of(text, Place::Value) == Style::Plain
 }
 
 /// The style that a string gets: the type check decides between plain and double quotes, syntax then may forbid either.

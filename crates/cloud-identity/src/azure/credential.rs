@@ -9,7 +9,6 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
-use serde_json::json;
 use sluice_http_client::{Secret, Url};
 
 use super::token_service::{self, Proof};
@@ -76,24 +75,25 @@ impl ClientCertificate {
         let leaf = self.chain.first().ok_or(AzureError::NoCertificate)?;
         // AD FS knows only the older pair of signature and thumbprint.
         let adfs = audience.path().starts_with("/adfs/");
-        let (algorithm, mut header) = if adfs {
-            (Algorithm::Rs256, json!({"x5t": URL_SAFE_NO_PAD.encode(sha1(leaf))}))
+        let (algorithm, thumbprint) = if adfs {
+            (Algorithm::Rs256, ("x5t", URL_SAFE_NO_PAD.encode(sha1(leaf)).into()))
         } else {
-            (Algorithm::Ps256, json!({"x5t#S256": URL_SAFE_NO_PAD.encode(sha256(leaf))}))
+            (Algorithm::Ps256, ("x5t#S256", URL_SAFE_NO_PAD.encode(sha256(leaf)).into()))
         };
+        let mut header = vec![thumbprint];
         if self.send_chain == SendChain::Yes {
-            header["x5c"] = self.chain.iter().map(|certificate| STANDARD.encode(certificate)).collect();
+            header.push(("x5c", self.chain.iter().map(|certificate| STANDARD.encode(certificate)).collect()));
         }
-        let claims = json!({
-            "aud": audience.as_str(),
-            "exp": after(now, ASSERTION_SECONDS).as_second(),
-            "iat": now.as_second(),
-            "iss": client_id,
-            "jti": id,
-            "nbf": now.as_second(),
-            "sub": client_id,
-        });
-        Ok(self.key.sign(algorithm, header, &claims)?)
+        let claims = BTreeMap::from([
+            ("aud", audience.as_str().into()),
+            ("exp", after(now, ASSERTION_SECONDS).as_second().into()),
+            ("iat", now.as_second().into()),
+            ("iss", client_id.into()),
+            ("jti", id.into()),
+            ("nbf", now.as_second().into()),
+            ("sub", client_id.into()),
+        ]);
+        Ok(self.key.sign(algorithm, &header, &claims)?)
     }
 }
 

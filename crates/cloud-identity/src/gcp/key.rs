@@ -2,9 +2,10 @@
 //!
 //! Deliberately no other type of credentials. This reads Secrets of tenants, and those other types name files and URLs that the controller would read for them, its own token included.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
 use sluice_http_client::{Request, Url, header};
 
 use super::{GcpError, parse_token, refusal};
@@ -67,18 +68,15 @@ impl ServiceAccountKey {
     /// # Errors
     /// [`GcpError::Exchange`], [`GcpError::Key`] or [`GcpError::Request`].
     pub async fn token(&self, transport: &Transport, scopes: &[&str], now: Timestamp) -> Result<AccessToken, GcpError> {
-        let header = match &self.key_id {
-            Some(id) => json!({"kid": id}),
-            None => json!({}),
-        };
-        let claims = json!({
-            "aud": self.token_url.as_str(),
-            "exp": after(now, ASSERTION_SECONDS).as_second(),
-            "iat": now.as_second(),
-            "iss": self.email,
-            "scope": scopes.join(" "),
-        });
-        let assertion = self.key.sign(Algorithm::Rs256, header, &claims)?;
+        let header: Vec<_> = self.key_id.iter().map(|id| ("kid", id.as_str().into())).collect();
+        let claims = BTreeMap::from([
+            ("aud", self.token_url.as_str().into()),
+            ("exp", after(now, ASSERTION_SECONDS).as_second().into()),
+            ("iat", now.as_second().into()),
+            ("iss", self.email.as_str().into()),
+            ("scope", scopes.join(" ").into()),
+        ]);
+        let assertion = self.key.sign(Algorithm::Rs256, &header, &claims)?;
         let form = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("assertion", assertion.expose())
             .append_pair("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer")

@@ -70,11 +70,15 @@ impl ImageTag {
                 if !matches!(entry.key.text.as_str(), "containers" | "initContainers") {
                     return Ok(());
                 }
-                let items = entry.value.as_sequence_mut().into_iter().flatten();
-                items
-                    .filter_map(|item| item.get_mut("image"))
-                    .filter(|image| !image.is_null())
-                    .try_for_each(|image| self.change(image))
+                for item in entry.value.as_sequence_mut().into_iter().flatten().filter(|item| !item.is_null()) {
+                    if item.as_mapping().is_none() {
+                        return Err(crate::merge::MergeError::wrong_kind("MappingNode", item).to_string());
+                    }
+                    if let Some(image) = item.get_mut("image").filter(|image| !image.is_null()) {
+                        self.change(image)?;
+                    }
+                }
+                Ok(())
             }),
         }
     }

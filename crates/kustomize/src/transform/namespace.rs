@@ -92,7 +92,13 @@ impl SetNamespace {
         let Value::Sequence(subjects) = &mut subjects.value else {
             return Err("setting namespace on (cluster)role binding subjects: not a list".to_owned());
         };
-        for subject in subjects {
+        for subject in subjects.iter_mut().filter(|subject| !subject.is_null()) {
+            if subject.as_mapping().is_none() {
+                let problem = crate::merge::MergeError::wrong_kind("MappingNode", subject);
+                return Err(format!(
+                    "setting namespace on (cluster)role binding subjects: looking up {field} on (cluster)role binding subject: {problem}"
+                ));
+            }
             if subject.get(field).and_then(Node::text) == Some(wanted)
                 && let Some(mapping) = subject.as_mapping_mut()
             {

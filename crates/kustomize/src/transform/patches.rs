@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use serde_json::{Value as Json, json};
-use sluice_yaml::{Limits, Node};
+use sluice_yaml::{Limits, Node, Scalar};
 use thiserror::Error;
 
 use super::{Transform, TransformError};
@@ -172,8 +172,23 @@ impl PatchStep {
         })?;
         for index in selected(matcher, resources) {
             growth.spend(weight(&patch.node))?;
-            let patch = normalised(patch);
-            resources.edit(index, |resource| merge_into(resource, patch, self.schema.as_deref()))?;
+            let mut patch = normalised(patch);
+            resources.edit(index, |resource| {
+                let unversioned = resource.id.gvk.version.is_empty();
+                // The patch is given the target's group and version first, so that its own does not choose the schema.
+                if let Some(object) = patch.node.as_mapping_mut() {
+                    object.remove("apiVersion");
+                    if !unversioned {
+                        object.insert("apiVersion", Node::string(resource.id.gvk.api_version()));
+                    }
+                }
+                merge_into(resource, patch, self.schema.as_deref())?;
+                // A blank version is merged, too.
+                if unversioned && let Some(object) = resource.node.as_mapping_mut() {
+                    object.insert("apiVersion", Scalar::plain("null").into());
+                }
+                Ok::<(), TransformError>(())
+            })?;
             let id = &resources.get(index).id;
             if !resources.get(index).is_empty() && resources.count(id) > 1 {
                 return Err(crate::resmap::IdError::Registered { id: Box::new(id.clone()) }.into());
@@ -222,7 +237,14 @@ fn merge_into(resource: &mut Resource, patch: Resource, schema: Option<&CustomSc
         resource.store_past_id();
     }
     let takes_annotations = takes_annotations(&patch.node);
-    let merged = strategic_merge(resource.node.take(), patch.node, schema)?;
+    let mut target = resource.node.take();
+    if resource.has_history() && patch.node.at(&["metadata", "annotations"]).is_some_and(|node| !node.is_null()) {
+        // kustomize's own annotations are there to merge with.
+        if let Some(metadata) = target.get_mut("metadata").and_then(Node::as_mapping_mut) {
+            metadata.get_or_insert_with("annotations", Node::mapping);
+        }
+    }
+    let merged = strategic_merge(target, patch.node, schema)?;
     let Some(merged) = merged.filter(|node| !node.is_null_or_empty()) else {
         // An empty node marks the resource as deleted.
         return Ok(());
@@ -234,7 +256,7 @@ fn merge_into(resource: &mut Resource, patch: Resource, schema: Option<&CustomSc
     if let Some(object) = resource.node.as_mapping_mut() {
         // Group and version of the target are never a patch's to change.
         if !id.gvk.version.is_empty() {
-            object.insert("apiVersion", sluice_yaml::Node::string(id.gvk.api_version()));
+            object.insert("apiVersion", Node::string(id.gvk.api_version()));
         }
         if !patch.allow_kind_change {
             object.insert("kind", sluice_yaml::Node::string(&id.gvk.kind));
@@ -248,6 +270,10 @@ fn merge_into(resource: &mut Resource, patch: Resource, schema: Option<&CustomSc
 }
 
 impl Transform for PatchStep {
+    fn merges(&self) -> bool {
+        matches!(self.body, Body::Strategic(_))
+    }
+
     fn use_schema(&mut self, schema: &Rc<CustomSchema>) {
         self.schema = Some(Rc::clone(schema));
     }
@@ -271,10 +297,17 @@ impl Transform for PatchStep {
                     with_annotations(&mut json);
                 }
                 patch.apply(&mut json, &growth)?;
+                if patch.takes_annotations() {
+                    // Names and namespaces of before are put back, but where the resource comes from is lost.
+                    resource.origin = None;
+                    resource.transformations.clear();
+                }
                 without_blank_annotations(&mut json);
                 resource.node = Node::from_json(&crate::json_patch::rounded(json));
-                // Kustomize writes the patched object and reads it.
-                Ok::<(), TransformError>(resource.node.refold().map_err(JsonPatchError::from)?)
+                // kustomize writes the patched object and reads it, puts its own annotations back and makes all of them anew.
+                resource.node.refold().map_err(JsonPatchError::from)?;
+                resource.remake_annotations();
+                Ok::<(), TransformError>(())
             })?;
         }
         Ok(())

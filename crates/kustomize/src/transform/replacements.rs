@@ -1,6 +1,6 @@
 //! `replacements`: values copied from one resource's field into fields of others.
 
-use sluice_yaml::{Node, Position, Scalar, Tag, Value};
+use sluice_yaml::{Node, Scalar, Style, Tag, Value};
 
 use super::{Transform, TransformError};
 use crate::fieldpath::{for_each, lookup, split_field_path};
@@ -25,22 +25,25 @@ impl Transform for Replacements {
             let (Some(targets), true) = (targets, replacement.value.is_some() || replacement.source.is_some()) else {
                 return Err(text("replacements must specify a source and at least one target".to_owned()));
             };
-            let value = match (&replacement.source, &replacement.value) {
+            let (mut value, origin) = match (&replacement.source, &replacement.value) {
                 (Some(_), Some(_)) => {
                     return Err(text("value and resource selectors are mutually exclusive".to_owned()));
                 }
                 (Some(source), None) => source_value(resources, source).map_err(text)?,
-                (None, value) => Scalar::plain(value.clone().unwrap_or_default()).into(),
+                (None, value) => (Scalar::plain(value.clone().unwrap_or_default()).into(), None),
             };
             for target in targets {
-                replace(resources, &value, target)?;
+                replace(resources, (&mut value, origin.as_ref()), target)?;
             }
         }
         Ok(())
     }
 }
 
-fn source_value(resources: &ResMap, source: &ReplacementSource) -> Result<Node, String> {
+/// The field that a value comes from, as long as the value is that field and not a part of it: what is written to it is in the value, too.
+type Source = (usize, Vec<String>);
+
+fn source_value(resources: &ResMap, source: &ReplacementSource) -> Result<(Node, Option<Source>), String> {
     let label = || {
         let path = if source.field_path.is_empty() { String::new() } else { format!(":{}", source.field_path) };
         let FieldOptions { delimiter, index, create } = &source.options;
@@ -53,17 +56,18 @@ fn source_value(resources: &ResMap, source: &ReplacementSource) -> Result<Node, 
     };
     let name = Some(source.id.name.as_str()).filter(|name| !name.is_empty());
     let candidates = resources.named(name);
-    let mut found =
-        candidates.iter().map(|&index| resources.get(index)).filter(|resource| is_selected(resource, &source.id));
-    let resource = found.next().ok_or_else(|| format!("nothing selected by {}", label()))?;
+    let mut found = candidates.iter().copied().filter(|&index| is_selected(resources.get(index), &source.id));
+    let index = found.next().ok_or_else(|| format!("nothing selected by {}", label()))?;
     if found.next().is_some() {
         return Err(format!("multiple matches for selector {}", label()));
     }
     let path = if source.field_path.is_empty() { DEFAULT_PATH } else { &source.field_path };
-    let value = lookup(&resource.node, &split_field_path(path))
+    let parts = split_field_path(path);
+    let value = lookup(&resources.get(index).node, &parts)
         .filter(|value| !value.is_null_or_empty())
         .ok_or_else(|| format!("fieldPath `{path}` is missing for replacement source {}", source.id))?;
-    refine(value, &source.options)
+    let origin = (source.options.delimiter.is_empty() && value.as_scalar().is_some()).then_some((index, parts));
+    Ok((refine(value, &source.options)?, origin))
 }
 
 /// Whether a present or past id has all that the source names.
@@ -98,7 +102,11 @@ fn with_text(scalar: &Scalar, text: &str) -> Scalar {
     if scalar.tag == Tag::Str { Scalar::new(Tag::Str, text) } else { Scalar::plain(text) }
 }
 
-fn replace(resources: &mut ResMap, value: &Node, target: &ReplacementTarget) -> Result<(), TransformError> {
+fn replace(
+    resources: &mut ResMap,
+    (value, origin): (&mut Node, Option<&Source>),
+    target: &ReplacementTarget,
+) -> Result<(), TransformError> {
     let Some(select) = &target.select else {
         return Err(TransformError::Replacement("target must specify resources to select".to_owned()));
     };
@@ -121,8 +129,24 @@ fn replace(resources: &mut ResMap, value: &Node, target: &ReplacementTarget) -> 
         }
         resources
             .edit(index, |resource| {
-                let copied = Copied { value, weight, growth: &growth };
-                paths.iter().try_for_each(|path| set(&mut resource.node, path, copied, &target.options))
+                let Some((_, parts)) = origin.filter(|(source, _)| *source == index) else {
+                    let copied = Copied { value, weight, growth: &growth, only: None };
+                    return paths
+                        .iter()
+                        .try_for_each(|path| set(&mut resource.node, path, copied, &target.options).map(drop));
+                };
+                for path in paths {
+                    let (mut field, mut fields) = (0, 1);
+                    while field < fields {
+                        let copied = Copied { value, weight, growth: &growth, only: Some(field) };
+                        fields = set(&mut resource.node, path, copied, &target.options)?;
+                        if let Some(now) = lookup(&resource.node, parts) {
+                            value.clone_from(now);
+                        }
+                        field += 1;
+                    }
+                }
+                Ok(())
             })
             .map_err(TransformError::Replacement)?;
     }
@@ -135,6 +159,8 @@ struct Copied<'v> {
     value: &'v Node,
     weight: usize,
     growth: &'v Growth,
+    /// Which of the fields that a path finds is written, if not all.
+    only: Option<usize>,
 }
 
 impl Copied<'_> {
@@ -144,18 +170,22 @@ impl Copied<'_> {
     }
 }
 
-fn set(node: &mut Node, path: &str, copied: Copied<'_>, options: &FieldOptions) -> Result<(), String> {
+fn set(node: &mut Node, path: &str, copied: Copied<'_>, options: &FieldOptions) -> Result<usize, String> {
     let value = copied.value;
     let parts = split_field_path(path);
     if let Some(result) = set_structured(node, &parts, copied) {
-        return result;
+        return result.map(|()| 1);
     }
     let create = options.create.then_some(value);
     let verb = if options.create { "find or create" } else { "find" };
     let missing = format!("unable to {verb} field {path:?} in replacement target");
-    let count = for_each(node, &parts, create, &mut |field| set_field(field, copied, options))
-        .map_err(|problem| if problem.starts_with("delimiter") { problem } else { format!("{missing}: {problem}") })?;
-    if count == 0 { Err(missing) } else { Ok(()) }
+    let mut found = 0;
+    let count = for_each(node, &parts, create, &mut |field| {
+        found += 1;
+        if copied.only.is_none_or(|only| only + 1 == found) { set_field(field, copied, options) } else { Ok(()) }
+    })
+    .map_err(|problem| if problem.starts_with("delimiter") { problem } else { format!("{missing}: {problem}") })?;
+    if count == 0 { Err(missing) } else { Ok(count) }
 }
 
 fn set_field(field: &mut Node, copied: Copied<'_>, options: &FieldOptions) -> Result<(), String> {
@@ -174,28 +204,24 @@ fn set_field(field: &mut Node, copied: Copied<'_>, options: &FieldOptions) -> Re
         }
         value = Node::string(parts.join(&options.delimiter));
     }
-    put(field, &value)
+    put(field, &value);
+    Ok(())
 }
 
 /// A scalar keeps its type and takes the text only, which of a map or list is blank; anything else is replaced.
-fn put(field: &mut Node, value: &Node) -> Result<(), String> {
+fn put(field: &mut Node, value: &Node) {
     let Value::Scalar(old) = &mut field.value else {
         field.value = value.value.clone();
-        return Ok(());
+        return;
     };
     let text = value.text().unwrap_or_default();
-    let new = Scalar::plain(text);
-    // A field that was made for the value has no type yet.
-    if old.tag == Tag::Null && field.position == Position::default() {
-        *old = new;
-        return Ok(());
+    // A field that was made, for the value or by an earlier step, has no type yet.
+    if old.style == Style::Untyped {
+        *old = Scalar::untyped(text);
+        return;
     }
-    let fits = old.tag == Tag::Str || new.tag == old.tag || (old.tag, new.tag) == (Tag::Float, Tag::Int);
-    if !fits {
-        return Err(format!("cannot decode {:?} `{text}` as a {:?}", new.tag, old.tag));
-    }
+    // The field keeps its type. Whether the text fits shows when it is printed.
     text.clone_into(&mut old.text);
-    Ok(())
 }
 
 /// A path may go on inside a JSON text that a field holds. `None` if it does not.
@@ -210,7 +236,8 @@ fn set_structured(node: &mut Node, parts: &[String], copied: Copied<'_>) -> Opti
     }
     let set_text = &mut |field: &mut Node| {
         copied.pay(0)?;
-        put(field, value)
+        put(field, value);
+        Ok(())
     };
     if for_each(&mut inner, &parts[at..], None, set_text).ok()? == 0 {
         return None;

@@ -16,6 +16,8 @@ pub(super) struct Made {
     pub(super) kind: String,
     pub(super) name: String,
     pub(super) namespace: Option<String>,
+    /// Made by a generator: its name is not what the built object says.
+    pub(super) generated: bool,
     pub(super) body: Value,
 }
 
@@ -24,13 +26,28 @@ impl Made {
     pub(super) fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
+
+    /// The version.
+    pub(super) fn version(&self) -> &str {
+        self.api_version.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// A name to find it by: the original one or, if that is known, the current one.
+    pub(super) fn any_name(&self, rng: &mut Rng) -> String {
+        let now = unmarked(&self.body["metadata"])["name"].as_str();
+        match now {
+            Some(now) if !self.generated && chance(rng, 30) => now.to_owned(),
+            _ => self.name.clone(),
+        }
+    }
 }
 
 /// A strategic merge patch for an object.
 pub(super) fn strategic(rng: &mut Rng, made: &Made) -> Value {
-    let mut patch = object(rng, &made.api_version, &made.kind, &made.name);
+    let name = made.any_name(rng);
+    let mut patch = object(rng, &made.api_version, &made.kind, &name);
     if let Some(namespace) = &made.namespace {
-        patch["metadata"] = json!({"name": made.name, "namespace": namespace});
+        patch["metadata"] = json!({"name": name, "namespace": namespace});
     }
     for _ in 0..rng.usize(0..3) {
         thin(rng, &mut patch);
@@ -108,11 +125,26 @@ fn operation(rng: &mut Rng, body: &Value) -> Option<Value> {
     let path = choose(rng, body)?;
     let node = at(body, &path)?;
     let place = pointer(&path);
-    let value = match rng.u8(..5) {
+    // Mostly of the same sort as what is there: a list in place of a name stops most builds.
+    let value = match rng.u8(..20) {
+        5.. => match unmarked(node) {
+            Value::Array(items) => items.iter().filter(|_| chance(rng, 70)).cloned().collect(),
+            Value::Object(map) => {
+                let mut map = map.clone();
+                map.retain(|_, _| chance(rng, 80));
+                map.into()
+            }
+            _ if place.starts_with("/metadata/") => text(rng),
+            _ => odd(rng),
+        },
         0 => json!({"made": odd(rng)}),
         1 => json!([odd(rng), {"a": 1}]),
         2 => text(rng),
         _ => odd(rng),
+    };
+    let value = match place.as_str() {
+        "/metadata/annotations" | "/metadata/labels" if !value.is_object() => json!({"made": text(rng)}),
+        _ => value,
     };
     // Copying all annotations would show those that kustomize keeps for itself.
     let kinds = if place == "/metadata/annotations" { 9 } else { 12 };
@@ -175,6 +207,9 @@ pub(super) fn field_path(rng: &mut Rng, body: &Value) -> String {
             Step::Index(number) => {
                 let name =
                     at(body, &path[..=index]).and_then(|item| unmarked(item).get("name")).and_then(Value::as_str);
+                // Names are compared as they are written, in quotes if they have some.
+                let word = |name: &&str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-');
+                let name = name.filter(word);
                 parts.push(match (name, rng.u8(..4)) {
                     (Some(name), 0..3) => format!("[name={name}]"),
                     (_, 3) if index % 2 == 0 => "*".to_owned(),
@@ -196,7 +231,7 @@ pub(super) fn target(rng: &mut Rng, made: &Made) -> Value {
         target["name"] = json!(match rng.u8(..5) {
             0 => format!("{}.*", &made.name[..1]),
             1 => format!("{}|nothing", made.name),
-            _ => made.name.clone(),
+            _ => made.any_name(rng),
         });
     }
     if chance(rng, 15) && !made.group().is_empty() {

@@ -1,6 +1,6 @@
 //! Runs both engines over one set of files.
 //!
-//! Deliberately compares only what a build prints and whether it succeeds: wording of errors is the business of the library's tests.
+//! Deliberately no judgement: what counts as equal is decided by the caller.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
-use sluice_kustomize::{LoadRestrictor, MemoryTree, Options, RelPath, Reorder, build, describe};
+use sluice_kustomize::{
+    Attempt, LoadRestrictor, MemoryTree, Options, RelPath, Reorder, attempt, build, describe, yaml_of,
+};
 
 use super::layers::TOP;
 use super::tree::{Files, file_text};
@@ -29,6 +31,11 @@ impl<'p> Oracle<'p> {
     /// An oracle that writes its inputs below `dir`, which is its own.
     pub(super) fn new(program: &'p Path, dir: PathBuf) -> Self {
         Self { program, dir }
+    }
+
+    /// The directory as messages name it.
+    pub(super) fn root(&self) -> String {
+        self.dir.display().to_string()
     }
 
     /// Writes the files, in place of those before.
@@ -66,16 +73,39 @@ impl<'p> Oracle<'p> {
 }
 
 /// Builds the files with our library. A panic is a failure like others, and says so.
-pub(super) fn ours(files: &Files, reorder: Reorder) -> Outcome {
+pub(super) fn ours(files: &Files, reorder: Reorder, root: &str) -> Outcome {
     let attempt = || -> Outcome {
-        let mut tree = MemoryTree::new();
-        for (path, content) in files {
-            tree.insert(RelPath::new(path).map_err(|error| error.to_string())?, file_text(content));
-        }
+        let (tree, options) = (memory(files)?, Options { root_label: root.to_owned(), reorder, ..options() });
         let top = RelPath::new(TOP).map_err(|error| error.to_string())?;
-        let options = Options { load_restrictor: LoadRestrictor::RootOnly, reorder, ..Options::default() };
-        let built = build(&tree, &top, &options).map_err(|error| describe(&error))?;
-        built.to_yaml().map_err(|error| error.to_string())
+        let Attempt { result, warnings, .. } = attempt(&tree, (TOP, &top), &options);
+        let built = result.map_err(|error| describe(&error));
+        built.and_then(|resources| yaml_of(&resources).map_err(|error| describe(&error))).map_err(|error| {
+            let mut lines = warnings.clone();
+            lines.push(format!("Error: {error}\n"));
+            lines.join("\n")
+        })
     };
     catch_unwind(AssertUnwindSafe(attempt)).unwrap_or_else(|_| Err("the library panicked".to_owned()))
+}
+
+/// The objects of one directory, built with our library; nothing if that fails.
+pub(super) fn tried(files: &Files, dir: &str) -> Option<Vec<serde_json::Value>> {
+    let attempt = || {
+        let tree = memory(files).ok()?;
+        let built = build(&tree, &RelPath::new(dir).ok()?, &options()).ok()?;
+        built.resources.iter().map(|resource| resource.to_json().ok()).collect()
+    };
+    catch_unwind(AssertUnwindSafe(attempt)).ok().flatten()
+}
+
+fn memory(files: &Files) -> Result<MemoryTree, String> {
+    let mut tree = MemoryTree::new();
+    for (path, content) in files {
+        tree.insert(RelPath::new(path).map_err(|error| error.to_string())?, file_text(content));
+    }
+    Ok(tree)
+}
+
+fn options() -> Options {
+    Options { load_restrictor: LoadRestrictor::RootOnly, reorder: Reorder::None, ..Options::default() }
 }
