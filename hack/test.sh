@@ -6,6 +6,12 @@
 set -euo pipefail
 # shellcheck source=hack/lib/common.sh
 . "$(dirname "$0")/lib/common.sh"
+# shellcheck source=hack/lib/tools.sh
+. "$(dirname "$0")/lib/tools.sh"
+# shellcheck source=hack/lib/npm-tools.sh
+. "$(dirname "$0")/lib/npm-tools.sh"
+# shellcheck source=hack/lib/pypi-tools.sh
+. "$(dirname "$0")/lib/pypi-tools.sh"
 cd "$root"
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 log=$(mktemp)
@@ -21,6 +27,10 @@ headline "tools"
 need_rust
 # An implementation of HMAC and a reader of archives that are not ours.
 need_programs openssl=openssl tar=tar
+# Real servers and signers: SSH, a registry, two object stores, cosign, notation.
+need_test_tools
+need_azurite
+need_s3_server
 rustup component add clippy rustfmt >/dev/null 2>&1 || true
 begin_control_plane "$log"
 if ! cargo nextest --version >/dev/null 2>&1; then

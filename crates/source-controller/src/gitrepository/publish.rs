@@ -1,32 +1,25 @@
-//! Phases: fetch the commit into the mirror, and pack its tree into the storage.
+//! Phases: read the ignore rules of the commit's tree, and pack it, with what is included, into the storage.
 //!
 //! Deliberately no work tree: entries stream from the mirror's packs into tar, gzip, digest and file.
 
+use std::collections::btree_map::IntoIter;
+use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
 
 use sluice_api::meta::Artifact;
 use sluice_api::source::GitRepository;
-use sluice_archive::{Content, FileMode, PackError, PackLimits, TarGzBuilder};
-use sluice_git::{
-    Entry, EntryKind, FetchError, Fetched, Mirror, Remote, Resolved, StoreError, Tree, Visit, WalkError, WalkLimits,
-};
+use sluice_archive::{Content, FileMode, Node, PackError, PackLimits, TarGzBuilder};
+use sluice_git::{Entry, EntryKind, Mirror, SparsePaths, StoreError, Tree, Visit, WalkError, WalkLimits};
 use sluice_sourceignore::{Builtin, EntryKind as IgnoreKind, IGNORE_FILE, Matcher, MatcherBuilder, SourceIgnoreError};
 use sluice_storage::{PublishError, Storage};
 
+use super::fetch::FetchedCommit;
+use super::overlay::{Components, Include, Overlay, Taken};
 use crate::source::{self, PublishFailed};
 
 /// Directories within each other. The deepest public repositories stay below 50.
 const MAX_DEPTH: usize = 256;
-
-/// The commit could not be fetched.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to checkout and determine revision: unable to clone '{url}'")]
-pub(crate) struct FetchFailed {
-    url: String,
-    #[source]
-    source: FetchError,
-}
 
 /// The commit could not be packed or stored.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +27,9 @@ pub(crate) enum StoreFailed {
     /// The mirror has not what was just fetched.
     #[error("unable to archive artifact to storage")]
     Mirror(#[source] StoreError),
+    /// A directory of `spec.sparseCheckout` is not there.
+    #[error("failed to sparse checkout directories : {0}")]
+    Sparse(WalkError),
     /// The tree has an entry that is refused, or is too large.
     #[error("unable to archive artifact to storage")]
     Tree(#[source] WalkError),
@@ -58,7 +54,7 @@ impl StoreFailed {
             | Self::Publish(PublishFailed::Storage(PublishError::Content(PackFailed::Tree(error)))) => {
                 unreadable(error)
             }
-            Self::Publish(_) | Self::Ignore(_) | Self::Abandoned => false,
+            Self::Publish(_) | Self::Sparse(_) | Self::Ignore(_) | Self::Abandoned => false,
         }
     }
 }
@@ -74,54 +70,62 @@ pub(crate) enum PackFailed {
     Archive(PackError),
 }
 
-/// A commit in the mirror.
+/// A commit's tree, looked through once.
 #[derive(Debug)]
-pub(crate) struct FetchedCommit(Fetched);
-
-impl FetchedCommit {
-    /// The artifact's revision.
-    pub(crate) fn revision(&self) -> String {
-        self.0.target.revision()
-    }
-
-    /// The first line of the commit's message.
-    pub(crate) fn subject(&self) -> String {
-        self.0.commit.subject.clone()
-    }
+pub(crate) struct Checkout {
+    tree: Tree,
+    sparse: SparsePaths,
+    /// `.sourceignore` files by directory.
+    ignore_files: Vec<(Components, Vec<u8>)>,
+    /// What is at the places of includes.
+    pub(super) taken: Taken,
 }
 
-/// Fetches what is missing.
-pub(crate) async fn fetch(
-    mirror: &Mirror,
-    remote: &Remote,
-    resolved: &Resolved,
-    url: &str,
-) -> Result<FetchedCommit, FetchFailed> {
-    let fetched = mirror.fetch(remote, resolved).await;
-    let fetched = fetched.map_err(|source| FetchFailed { url: sluice_http_client::mask_url_text(url), source })?;
-    if let Some(transfer) = fetched.transfer {
-        tracing::debug!(objects = transfer.objects, bytes = transfer.bytes, "fetched");
-    }
-    Ok(FetchedCommit(fetched))
-}
-
-/// Packs the commit and publishes the archive.
-pub(crate) async fn publish(
-    storage: &Arc<Storage>,
+/// Looks through the tree: the ignore files, and what is where includes are to go.
+pub(crate) async fn checkout(
     object: &GitRepository,
     mirror: &Mirror,
     fetched: &FetchedCommit,
-) -> Result<Artifact, StoreFailed> {
-    let commit = fetched.0.commit.id;
-    let tree = mirror.tree(commit).await.map_err(StoreFailed::Mirror)?;
-    let ignore = object.spec.ignore.clone();
+    includes: &[Include],
+) -> Result<Checkout, StoreFailed> {
+    let tree = fetched.tree(mirror).await.map_err(StoreFailed::Mirror)?;
+    let sparse = SparsePaths::new(&object.spec.sparse_checkout);
+    let places: std::collections::HashSet<Components> =
+        includes.iter().flat_map(|include| include.places().map(<[_]>::to_vec)).collect();
     let reading = tokio::task::spawn_blocking(move || {
-        let matcher = read_ignore_files(&tree, ignore.as_deref())?;
-        Ok((tree, matcher))
+        let (mut ignore_files, mut taken) = (Vec::new(), Taken::new());
+        tree.walk_within(&sparse, walk_limits(), &mut |entry: &Entry<'_>| {
+            let mut components = components(entry);
+            if places.contains(&components) {
+                taken.insert(components.clone(), entry.kind());
+            }
+            let is_file = matches!(entry.kind(), EntryKind::File | EntryKind::Executable);
+            if is_file && components.last().is_some_and(|name| name == IGNORE_FILE.as_bytes()) {
+                components.pop();
+                ignore_files.push((components, entry.with_content(<[u8]>::to_vec)?));
+            }
+            Ok(Visit::Continue)
+        })
+        .map_err(|error| match error {
+            WalkError::Absent { .. } => StoreFailed::Sparse(error),
+            error => StoreFailed::Tree(error),
+        })?;
+        Ok(Checkout { tree, sparse, ignore_files, taken })
     });
-    let (tree, matcher) = reading.await.unwrap_or(Err(StoreFailed::Abandoned))?;
-    let file = format!("{commit}.tar.gz");
-    let write = move |out: &mut dyn std::io::Write| pack(&tree, &matcher, out);
+    reading.await.unwrap_or(Err(StoreFailed::Abandoned))
+}
+
+/// Packs the tree with what is included and publishes the archive.
+pub(crate) async fn publish(
+    storage: &Arc<Storage>,
+    object: &GitRepository,
+    fetched: &FetchedCommit,
+    checkout: Checkout,
+    overlay: Overlay,
+) -> Result<Artifact, StoreFailed> {
+    let matcher = matcher(&checkout, &overlay, object.spec.ignore.as_deref())?;
+    let file = format!("{}.tar.gz", fetched.fetched().commit.id);
+    let write = move |out: &mut dyn std::io::Write| pack(&checkout, overlay, &matcher, out);
     Ok(source::publish(storage, object, (&file, fetched.revision()), write).await?)
 }
 
@@ -134,24 +138,17 @@ fn walk_limits() -> WalkLimits {
     }
 }
 
-/// All `.sourceignore` files of the tree, the root's first, then `spec.ignore`.
-fn read_ignore_files(tree: &Tree, spec: Option<&str>) -> Result<Matcher, StoreFailed> {
-    let mut files: Vec<(Vec<Vec<u8>>, Vec<u8>)> = Vec::new();
-    tree.walk(walk_limits(), &mut |entry: &Entry<'_>| {
-        let mut components = components(entry);
-        let is_file = matches!(entry.kind(), EntryKind::File | EntryKind::Executable);
-        if is_file && components.last().is_some_and(|name| name == IGNORE_FILE.as_bytes()) {
-            components.pop();
-            files.push((components, entry.with_content(<[u8]>::to_vec)?));
-        }
-        Ok(Visit::Continue)
-    })
-    .map_err(StoreFailed::Tree)?;
+/// All `.sourceignore` files, the root's first, then `spec.ignore`. Those of includes count where they are put.
+fn matcher(checkout: &Checkout, overlay: &Overlay, spec: Option<&str>) -> Result<Matcher, StoreFailed> {
+    let mut files: Vec<&(Components, Vec<u8>)> = checkout.ignore_files.iter().collect();
+    // One that an include replaces is not there any more.
+    files.retain(|(dir, _)| !overlay.ignore_files.iter().any(|(other, _)| other == dir));
+    files.extend(&overlay.ignore_files);
     // A directory's own file comes before those of the directories in it, whatever they are called.
     files.sort_by(|one, other| one.0.cmp(&other.0));
     let mut builder = MatcherBuilder::default();
     for (domain, text) in files {
-        builder = builder.add(&domain, text).map_err(StoreFailed::Ignore)?;
+        builder = builder.add(domain, text).map_err(StoreFailed::Ignore)?;
     }
     if let Some(text) = spec {
         builder = builder.add(&[] as &[&[u8]], text).map_err(StoreFailed::Ignore)?;
@@ -160,35 +157,30 @@ fn read_ignore_files(tree: &Tree, spec: Option<&str>) -> Result<Matcher, StoreFa
 }
 
 /// Writes every entry that is not ignored. A directory that is ignored is still looked into: what is below may be included again.
-fn pack(tree: &Tree, matcher: &Matcher, out: &mut dyn std::io::Write) -> Result<(), PackFailed> {
-    let mut archive = TarGzBuilder::new(out, PackLimits::default()).map_err(PackFailed::Archive)?;
-    tree.walk(walk_limits(), &mut |entry: &Entry<'_>| {
+fn pack(
+    checkout: &Checkout,
+    overlay: Overlay,
+    matcher: &Matcher,
+    out: &mut dyn std::io::Write,
+) -> Result<(), PackFailed> {
+    let archive = TarGzBuilder::new(out, PackLimits::default()).map_err(PackFailed::Archive)?;
+    let mut packing = Packing { archive, matcher, pending: overlay.nodes.into_iter().peekable() };
+    let walked = checkout.tree.walk_within(&checkout.sparse, walk_limits(), &mut |entry: &Entry<'_>| {
         let components = components(entry);
-        let path = entry.path().as_os_str().as_bytes();
-        match entry.kind() {
-            EntryKind::Directory if !matcher.is_ignored(&components, IgnoreKind::Directory) => {
-                archive.directory(path)?;
-            }
-            EntryKind::File if !matcher.is_ignored(&components, IgnoreKind::Other) => {
-                entry.with_content(|bytes| archive.file(path, FileMode::Plain, Content::from_bytes(bytes)))??;
-            }
-            EntryKind::Executable if !matcher.is_ignored(&components, IgnoreKind::Other) => {
-                entry.with_content(|bytes| archive.file(path, FileMode::Executable, Content::from_bytes(bytes)))??;
-            }
-            // Links could point anywhere once unpacked; they are left out, and so are submodules, as in Flux.
-            EntryKind::Directory
-            | EntryKind::File
-            | EntryKind::Executable
-            | EntryKind::Symlink
-            | EntryKind::Submodule => {}
+        packing.add_included_before(&components)?;
+        if packing.pending.next_if(|(next, _)| *next == components).is_some_and(|(_, node)| {
+            // Put back in its order: an include in the place of a file.
+            packing.replaced = Some(node);
+            true
+        }) {
+            packing.add_replacement(&components)?;
+            return Ok(Visit::Continue);
         }
+        packing.add_entry(entry, &components)?;
         Ok(Visit::Continue)
-    })
-    .map_err(PackFailed::Tree)?;
-    archive.finish().map_err(PackFailed::Archive)?;
+    });
+    walked.map_err(PackFailed::Tree)?;
+    packing.add_rest().map_err(PackFailed::Archive)?;
+    packing.archive.finish().map_err(PackFailed::Archive)?;
     Ok(())
-}
-
-fn components(entry: &Entry<'_>) -> Vec<Vec<u8>> {
-    entry.path().components().map(|component| component.as_os_str().as_bytes().to_vec()).collect()
 }
