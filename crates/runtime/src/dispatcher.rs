@@ -62,6 +62,13 @@ pub trait Reconciler: Send + Sync + 'static {
     /// Adjusts the status of a suspended object, which gets no pass, and returns what to tell.
     fn settle_suspended(&self, object: &Self::Object, status: &mut StatusOf<Self::Object>) -> Vec<Notice>;
 
+    /// Whether the object is one of the kind that is not to be reconciled at all (an OCI `HelmRepository`): it gets neither finalizer nor
+    /// status, and one that has either from before loses it, after [`Reconciler::finalize`]. Not while it is suspended.
+    fn unmanaged(&self, object: &Self::Object) -> bool {
+        let _ = object;
+        false
+    }
+
     /// The status of a pass has been written. `queue` wakes others of the kind who waited for that.
     fn written(&self, object: &Self::Object, queue: &Queue) {
         let _ = (object, queue);

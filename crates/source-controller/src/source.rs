@@ -14,6 +14,7 @@ mod stored;
 use std::future::Future;
 use std::sync::Arc;
 
+use kube::ResourceExt as _;
 use kube::core::object::HasStatus;
 use sluice_api::{ArtifactSource, ArtifactStatus};
 use sluice_conditions::Summary;
@@ -57,13 +58,10 @@ pub(crate) trait Phases: Send + Sync + 'static {
     /// All that can go wrong.
     type Failure: std::error::Error + Send + Sync + 'static;
 
-    /// Whether the pass concerns an object that is no source at all (an OCI `HelmRepository`): its end result, without the usual pass.
-    fn instead(
-        &self,
-        pass: &Pass<Self::Object>,
-    ) -> impl Future<Output = Option<Outcome<StatusOf<Self::Object>>>> + Send {
-        let _ = pass;
-        async { None }
+    /// Whether the object is no source at all (an OCI `HelmRepository`): it gets no pass, and loses finalizer, status and artifacts.
+    fn unmanaged(&self, object: &Self::Object) -> bool {
+        let _ = object;
+        false
     }
 
     /// Looks at the origin and publishes what is new.
@@ -101,12 +99,21 @@ pub(crate) trait Phases: Send + Sync + 'static {
 pub(crate) struct SourceReconciler<P> {
     phases: Arc<P>,
     storage: Arc<Storage>,
+    listener: Option<Listener>,
 }
+
+/// Who wants to know what a source has published: called with kind, name and revision after each pass over an object with an artifact.
+pub(crate) type Listener = Arc<dyn Fn(&'static str, &Key, &str) + Send + Sync>;
 
 impl<P: Phases> SourceReconciler<P> {
     /// Publishes into `storage`.
     pub(crate) fn new(phases: P, storage: Arc<Storage>) -> Self {
-        Self { phases: Arc::new(phases), storage }
+        Self { phases: Arc::new(phases), storage, listener: None }
+    }
+
+    /// Tells `listener` what is published.
+    pub(crate) fn telling(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 }
 
@@ -114,9 +121,6 @@ impl<P: Phases> Reconciler for SourceReconciler<P> {
     type Object = P::Object;
 
     async fn reconcile(&self, pass: Pass<P::Object>) -> Outcome<StatusOf<P::Object>> {
-        if let Some(outcome) = self.phases.instead(&pass).await {
-            return outcome;
-        }
         let object = pass.object.as_ref();
         let mut report = Report::new(&pass);
         report.notices.extend(collect::garbage(&self.storage, object.artifact(), pass.now).await);
@@ -148,7 +152,15 @@ impl<P: Phases> Reconciler for SourceReconciler<P> {
         Vec::new()
     }
 
+    fn unmanaged(&self, object: &P::Object) -> bool {
+        self.phases.unmanaged(object)
+    }
+
     fn written(&self, object: &P::Object, queue: &Queue) {
+        if let (Some(listener), Some(artifact)) = (&self.listener, object.artifact()) {
+            let key = Key::new(object.namespace().unwrap_or_default(), object.name_any());
+            listener(P::Object::KIND, &key, &artifact.revision);
+        }
         self.phases.written(object, queue);
     }
 

@@ -113,6 +113,8 @@ async fn decoded<R: Reconciler>(
     );
     let outcome = if object.meta().deletion_timestamp.is_some() {
         finalize(shared, key, &writer, stop).await
+    } else if shared.reconciler.unmanaged(&object) {
+        release(shared, key, &writer, stop).await
     } else if object.suspended() {
         suspended(shared, &writer).await
     } else {
@@ -204,6 +206,38 @@ async fn finalize<R: Reconciler>(
         Finalized::Done(notices) => {
             tell(shared, writer.current().as_ref(), notices);
             writer.remove_finalizer().await?;
+            Ok(Next::Never)
+        }
+        Finalized::Wait(delay) => Ok(Next::After(delay)),
+        Finalized::Failed(notices) => {
+            tell(shared, writer.current().as_ref(), notices);
+            Ok(Next::Backoff)
+        }
+    }
+}
+
+/// Takes everything from an object that is not to be reconciled.
+async fn release<R: Reconciler>(
+    shared: &Arc<Shared<R>>,
+    key: &Key,
+    writer: &StatusWriter<R::Object>,
+    stop: CancellationToken,
+) -> Result<Next, WriteError> {
+    let object = writer.current();
+    let managed = trigger::has_finalizer(object.meta());
+    let empty = StatusOf::<R::Object>::default();
+    let has_status = object.status().is_some_and(|status| *status != empty);
+    if object.suspended() || !(managed || has_status) {
+        return Ok(Next::Never);
+    }
+    let pass = pass_of(shared, key, writer, stop);
+    match shared.reconciler.finalize(pass).await {
+        Finalized::Done(notices) => {
+            writer.write(&empty).await?;
+            if managed {
+                tell(shared, writer.current().as_ref(), notices);
+                writer.remove_finalizer().await?;
+            }
             Ok(Next::Never)
         }
         Finalized::Wait(delay) => Ok(Next::After(delay)),

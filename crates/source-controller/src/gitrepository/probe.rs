@@ -7,6 +7,8 @@ use sluice_api::source::GitRepository;
 use sluice_artifact::Revision;
 use sluice_git::{Reference, ReferenceError, ReferenceSpec, Remote, RemoteError, Resolved};
 
+use super::{include, verify};
+
 /// Why there is no commit.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProbeError {
@@ -40,6 +42,7 @@ pub(crate) async fn probe(
     remote: &Remote,
     object: &GitRepository,
     stored: Option<&Artifact>,
+    includes: &[Artifact],
 ) -> Result<Probed, ProbeError> {
     let reference = Reference::from_spec(&reference_of(object)).map_err(ProbeError::Reference)?;
     let resolved = remote.resolve(&reference).await.map_err(|source| match source {
@@ -51,18 +54,32 @@ pub(crate) async fn probe(
         stored.is_some_and(|stored| stored.to_string() == *revision)
     };
     match resolved.revision().filter(is_stored) {
-        Some(revision) if !content_settings_changed(object) => Ok(Probed::Unchanged(revision)),
+        Some(revision) if !content_changed(object, includes) && !always_verified(object) => {
+            Ok(Probed::Unchanged(revision))
+        }
         _ => Ok(Probed::Changed(resolved)),
     }
 }
 
-/// True when a part of the spec that shapes the artifact differs from what the artifact was made with.
-pub(crate) fn content_settings_changed(object: &GitRepository) -> bool {
+/// True when the artifact has to be made, or verified, anew although its revision is the same: what shapes it differs from what it was
+/// made with.
+pub(crate) fn content_changed(object: &GitRepository, includes: &[Artifact]) -> bool {
     let status = object.status.clone().unwrap_or_default();
     object.spec.ignore != status.observed_ignore
         || object.spec.recurse_submodules != status.observed_recurse_submodules
         || object.spec.include != status.observed_include
         || object.spec.sparse_checkout != status.observed_sparse_checkout
+        || include::content_differs(includes, &status.included_artifacts)
+        || verify::is_due(object, &status)
+}
+
+/// Whether the signature is looked at in each pass: Flux clones for ranges of versions and for commits each time, so that a key that was
+/// taken away is noticed. The commit is in the mirror, so this costs no transfer.
+fn always_verified(object: &GitRepository) -> bool {
+    let reference = reference_of(object);
+    let given = |field: Option<&str>| field.is_some_and(|text| !text.is_empty());
+    let by_range = given(reference.semver) && !given(reference.tag) && !given(reference.name);
+    object.spec.verify.is_some() && (given(reference.commit) || by_range)
 }
 
 fn reference_of(object: &GitRepository) -> ReferenceSpec<'_> {

@@ -2,7 +2,9 @@
 //!
 //! Deliberately no work tree: entries stream from the mirror's packs into tar, gzip, digest and file.
 
+use std::collections::HashSet;
 use std::collections::btree_map::IntoIter;
+use std::io::Write;
 use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt as _;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use sluice_api::meta::Artifact;
 use sluice_api::source::GitRepository;
 use sluice_archive::{Content, FileMode, Node, PackError, PackLimits, TarGzBuilder};
-use sluice_git::{Entry, EntryKind, Mirror, SparsePaths, StoreError, Tree, Visit, WalkError, WalkLimits};
+use sluice_git::{Entry, EntryKind, Mirror, SparsePaths, StoreError, Tree, Visit, VisitError, WalkError, WalkLimits};
 use sluice_sourceignore::{Builtin, EntryKind as IgnoreKind, IGNORE_FILE, Matcher, MatcherBuilder, SourceIgnoreError};
 use sluice_storage::{PublishError, Storage};
 
@@ -90,7 +92,7 @@ pub(crate) async fn checkout(
 ) -> Result<Checkout, StoreFailed> {
     let tree = fetched.tree(mirror).await.map_err(StoreFailed::Mirror)?;
     let sparse = SparsePaths::new(&object.spec.sparse_checkout);
-    let places: std::collections::HashSet<Components> =
+    let places: HashSet<Components> =
         includes.iter().flat_map(|include| include.places().map(<[_]>::to_vec)).collect();
     let reading = tokio::task::spawn_blocking(move || {
         let (mut ignore_files, mut taken) = (Vec::new(), Taken::new());
@@ -125,7 +127,7 @@ pub(crate) async fn publish(
 ) -> Result<Artifact, StoreFailed> {
     let matcher = matcher(&checkout, &overlay, object.spec.ignore.as_deref())?;
     let file = format!("{}.tar.gz", fetched.fetched().commit.id);
-    let write = move |out: &mut dyn std::io::Write| pack(&checkout, overlay, &matcher, out);
+    let write = move |out: &mut dyn Write| pack(&checkout, overlay, &matcher, out);
     Ok(source::publish(storage, object, (&file, fetched.revision()), write).await?)
 }
 
@@ -161,26 +163,75 @@ fn pack(
     checkout: &Checkout,
     overlay: Overlay,
     matcher: &Matcher,
-    out: &mut dyn std::io::Write,
+    out: &mut dyn Write,
 ) -> Result<(), PackFailed> {
     let archive = TarGzBuilder::new(out, PackLimits::default()).map_err(PackFailed::Archive)?;
     let mut packing = Packing { archive, matcher, pending: overlay.nodes.into_iter().peekable() };
     let walked = checkout.tree.walk_within(&checkout.sparse, walk_limits(), &mut |entry: &Entry<'_>| {
         let components = components(entry);
-        packing.add_included_before(&components)?;
-        if packing.pending.next_if(|(next, _)| *next == components).is_some_and(|(_, node)| {
-            // Put back in its order: an include in the place of a file.
-            packing.replaced = Some(node);
-            true
-        }) {
-            packing.add_replacement(&components)?;
-            return Ok(Visit::Continue);
+        if !packing.add_included(Some(&components))? {
+            packing.add_own(entry, &components)?;
         }
-        packing.add_entry(entry, &components)?;
         Ok(Visit::Continue)
     });
     walked.map_err(PackFailed::Tree)?;
-    packing.add_rest().map_err(PackFailed::Archive)?;
+    packing.add_included(None).map_err(PackFailed::Archive)?;
     packing.archive.finish().map_err(PackFailed::Archive)?;
     Ok(())
+}
+
+/// One lexical walk over the commit's tree and what is included.
+struct Packing<'m, W: Write> {
+    archive: TarGzBuilder<W>,
+    matcher: &'m Matcher,
+    pending: Peekable<IntoIter<Components, Node<'static>>>,
+}
+
+impl<W: Write> Packing<'_, W> {
+    /// Adds what is included up to this place, or all that is left; true when something is included at the place itself.
+    fn add_included(&mut self, place: Option<&Components>) -> Result<bool, PackError> {
+        while let Some((next, node)) = self.pending.next_if(|(next, _)| place.is_none_or(|place| next <= place)) {
+            let path = next.join(&b'/');
+            match node {
+                Node::Directory if self.keeps(&next, IgnoreKind::Directory) => self.archive.directory(&path)?,
+                Node::File { mode, open } if self.keeps(&next, IgnoreKind::Other) => {
+                    let read = |source| PackError::Read { path: path.escape_ascii().to_string(), source };
+                    self.archive.file(&path, mode, open().map_err(read)?)?;
+                }
+                Node::Directory | Node::File { .. } | Node::Other => {}
+            }
+            if place == Some(&next) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn add_own(&mut self, entry: &Entry<'_>, components: &Components) -> Result<(), VisitError> {
+        let path = entry.path().as_os_str().as_bytes();
+        let mode = match entry.kind() {
+            EntryKind::Directory => {
+                if self.keeps(components, IgnoreKind::Directory) {
+                    self.archive.directory(path)?;
+                }
+                return Ok(());
+            }
+            EntryKind::File => FileMode::Plain,
+            EntryKind::Executable => FileMode::Executable,
+            // Links could point anywhere once unpacked; they are left out, and so are submodules that were not asked for, as in Flux.
+            EntryKind::Symlink | EntryKind::Submodule => return Ok(()),
+        };
+        if self.keeps(components, IgnoreKind::Other) {
+            entry.with_content(|bytes| self.archive.file(path, mode, Content::from_bytes(bytes)))??;
+        }
+        Ok(())
+    }
+
+    fn keeps(&self, components: &Components, kind: IgnoreKind) -> bool {
+        !self.matcher.is_ignored(components, kind)
+    }
+}
+
+fn components(entry: &Entry<'_>) -> Components {
+    entry.path().components().map(|component| component.as_os_str().as_bytes().to_vec()).collect()
 }
