@@ -3,6 +3,7 @@
 //! All changes of a resource go through [`ResMap::edit`], which keeps the index true, so that every look-up is one hash and no
 //! transformer scans the list for an id.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use thiserror::Error;
@@ -19,8 +20,8 @@ pub(crate) struct ResMap {
     index: IdIndex,
     /// Positions of resources that were empty after a change, since the empty ones were dropped.
     emptied: Vec<usize>,
-    /// Number of dropped resources whose places are still there.
-    dropped: usize,
+    /// Positions of dropped resources, whose places are still there.
+    dropped: HashSet<usize>,
     /// Positions of changed resources with values that several fields share, since those were settled.
     unsettled: Vec<usize>,
     /// What may still be copied into the resources; one for all layers of a build.
@@ -48,16 +49,16 @@ impl ResMap {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.list.len() - self.dropped
+        self.list.len() - self.dropped.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Resource> {
-        self.list.iter().filter(|resource| !resource.dropped)
+        self.positions().map(|index| &self.list[index])
     }
 
     /// Positions of all resources, in order.
-    pub(crate) fn positions(&self) -> Vec<usize> {
-        (0..self.list.len()).filter(|&index| !self.list[index].dropped).collect()
+    pub(crate) fn positions(&self) -> impl Iterator<Item = usize> + use<'_> {
+        (0..self.list.len()).filter(|index| !self.dropped.contains(index))
     }
 
     pub(crate) fn get(&self, index: usize) -> &Resource {
@@ -94,7 +95,7 @@ impl ResMap {
     pub(crate) fn named(&self, name: Option<&str>) -> Vec<usize> {
         match name {
             Some(name) => self.index.with_name(Fingerprint::of(&name)),
-            None => self.positions(),
+            None => self.positions().collect(),
         }
     }
 
@@ -179,16 +180,13 @@ impl ResMap {
 
     /// Changes every resource in order, stopping at the first failure.
     pub(crate) fn edit_all<E>(&mut self, mut change: impl FnMut(&mut Resource) -> Result<(), E>) -> Result<(), E> {
-        (0..self.list.len()).try_for_each(
-            |index| {
-                if self.list[index].dropped { Ok(()) } else { self.edit(index, &mut change) }
-            },
-        )
+        (0..self.list.len())
+            .try_for_each(|index| if self.dropped.contains(&index) { Ok(()) } else { self.edit(index, &mut change) })
     }
 
     /// Changes resources in ways that cannot touch identity or history, without a look at the index.
     pub(crate) fn edit_contents<E>(&mut self, mut change: impl FnMut(&mut Resource) -> Result<(), E>) -> Result<(), E> {
-        for (index, resource) in self.list.iter_mut().enumerate().filter(|(_, resource)| !resource.dropped) {
+        for (index, resource) in self.list.iter_mut().enumerate().filter(|(index, _)| !self.dropped.contains(index)) {
             let result = change(resource);
             debug_assert_eq!(crate::resource::read_id(&resource.node), resource.id, "identity must not change here");
             if !resource.shared.is_empty() {
@@ -219,27 +217,26 @@ impl ResMap {
     pub(crate) fn drop_empty(&mut self) {
         for index in std::mem::take(&mut self.emptied) {
             let resource = &mut self.list[index];
-            if resource.dropped || !resource.is_empty() {
+            if !resource.is_empty() || !self.dropped.insert(index) {
                 continue;
             }
-            resource.dropped = true;
             let gone = std::mem::take(&mut resource.past);
             let gone = Resource { id: resource.id.clone(), past: gone, ..Resource::default() };
-            self.dropped += 1;
             self.leave(&gone, index);
         }
     }
 
     /// Closes the gaps that dropped resources left: positions change.
     pub(crate) fn compact(&mut self) {
-        if self.dropped > 0 {
+        if !self.dropped.is_empty() {
             self.retain(|_| true);
         }
     }
 
     /// Drops the resources that a patch emptied and those for which `keep` is false: positions change.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Resource) -> bool) {
-        let stays = |resource: &Resource| !resource.dropped && !resource.is_empty() && keep(resource);
+        // A dropped resource is an empty one.
+        let stays = |resource: &Resource| !resource.is_empty() && keep(resource);
         if self.list.iter().all(stays) {
             return;
         }
@@ -264,7 +261,7 @@ impl ResMap {
     fn rebuild(&mut self) {
         self.index = IdIndex::default();
         self.emptied.clear();
-        self.dropped = 0;
+        self.dropped.clear();
         (0..self.list.len()).for_each(|index| self.enter(index));
     }
 

@@ -66,8 +66,6 @@ pub struct Resource {
     pub(crate) shared: Vec<String>,
     /// Past ids that were given up in the change that is under way: the index still has them.
     pub(crate) forgotten: Vec<PastId>,
-    /// Whether it was emptied and only its place is still there.
-    pub(crate) dropped: bool,
 }
 
 impl Resource {

@@ -21,7 +21,6 @@ pub(crate) fn add_vars(known: &mut Vec<Var>, new: &[Var], resources: &mut ResMap
         }
         let found: Vec<usize> = resources
             .positions()
-            .into_iter()
             .filter(|&index| {
                 resources.get(index).keys().iter().any(|key| {
                     key.gvk == wanted.gvk

@@ -95,7 +95,7 @@ impl Transform for ValueAdd {
         for (selector, field_path, position) in &self.targets {
             let matcher = Matcher::new(selector)?;
             let spec = FieldSpec::new(crate::id::Gvk::default(), field_path, true);
-            for index in resources.positions() {
+            for index in resources.named(None) {
                 if !matcher.resource(resources.get(index)) {
                     continue;
                 }

@@ -114,7 +114,7 @@ impl Transform for SetNamespace {
         if self.namespace.is_empty() {
             return Ok(());
         }
-        for index in resources.positions() {
+        for index in resources.named(None) {
             resources.edit(index, |resource| {
                 resource.store_past_id();
                 self.change(resource)
