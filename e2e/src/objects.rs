@@ -83,7 +83,7 @@ pub async fn apply(client: &Client, document: Value) -> anyhow::Result<Applied> 
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let gvk = GroupVersionKind::gvk(group, version, kind);
     let plural = match kind {
-        "GitRepository" => "gitrepositories".to_owned(),
+        "GitRepository" | "OCIRepository" | "HelmRepository" => kind.to_lowercase().replace("ory", "ories"),
         kind => format!("{}s", kind.to_lowercase()),
     };
     let api: Api<DynamicObject> =
