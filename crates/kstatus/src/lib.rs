@@ -1,0 +1,1 @@
+//! The state of objects, computed from what they say of themselves.
