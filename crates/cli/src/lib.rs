@@ -1,4 +1,5 @@
 //! `sluice`: the command line. `sluice kustomize build DIR` stands in for `kustomize build DIR`: same flags, streams and exit codes.
+//! Under the name `kustomize`, for example of a link, the first word may be left out, so that scripts need no change.
 //!
 //! It deliberately holds no logic of building: that is `sluice-kustomize`. It runs no other program, no plugin and no container.
 
@@ -8,8 +9,9 @@ pub mod host;
 pub mod remote;
 
 use std::error::Error;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
+use std::path::Path;
 
 use clap::Parser as _;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -22,7 +24,7 @@ const FAILURE: u8 = 1;
 /// Runs one command line (program name first) and returns the exit code. Results go to `out`; warnings and errors to `err`, the
 /// error as one `Error: ...` text.
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
-    let flags = match Flags::try_parse_from(args) {
+    let flags = match Flags::try_parse_from(with_command(args)) {
         Ok(flags) => flags,
         Err(error) => return usage(&error, out, err),
     };
@@ -35,6 +37,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
             FAILURE
         }
     }
+}
+
+/// The command line with `kustomize` as its first word where it is the program's name.
+fn with_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    if args.first().is_some_and(|program| Path::new(program).file_name() == Some(OsStr::new("kustomize"))) {
+        args.insert(1, "kustomize".into());
+    }
+    args
 }
 
 /// Help and version are results; anything else is a mistake in the command line.

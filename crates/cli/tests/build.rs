@@ -51,6 +51,16 @@ fn the_result_is_on_stdout_by_kind_unless_asked_otherwise() {
 }
 
 #[test]
+fn under_the_name_kustomize_the_first_word_may_be_left_out() {
+    let dir = two_objects();
+    let path = dir.path().display().to_string();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let status = run(["/usr/local/bin/kustomize", "build", &path].map(Into::into), &mut out, &mut err);
+    assert_eq!((status, String::from_utf8_lossy(&err).as_ref()), (0, ""));
+    assert_eq!(String::from_utf8_lossy(&out), sluice(dir.path(), &["{root}"]).1);
+}
+
+#[test]
 fn warnings_and_errors_are_on_stderr_and_a_failure_prints_no_result() {
     let root = directory(&[("kustomization.yaml", "bases: [nope]\n")]);
     let (code, out, err) = sluice(root.path(), &["{root}"]);

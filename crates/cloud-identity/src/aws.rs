@@ -1,4 +1,4 @@
-//! Amazon Web Services: the controller's own credentials, a role for a ServiceAccount, and logins to ECR, CodeCommit and EKS.
+//! Amazon Web Services: the controller's own credentials, a role for a `ServiceAccount`, and logins to ECR, `CodeCommit` and EKS.
 //!
 //! Deliberately no shared configuration files and profiles: a controller has none. No assumption of a second role either.
 
@@ -20,10 +20,10 @@ pub use sts::{RoleArn, StsEndpoint, WebIdentity, assume_role_with_web_identity, 
 use crate::environment::FileError;
 use crate::transport::ExchangeError;
 
-/// The audience of a ServiceAccount's token for AWS.
+/// The audience of a `ServiceAccount`'s token for AWS.
 pub const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// The annotation of a ServiceAccount with the role that it may take.
+/// The annotation of a `ServiceAccount` with the role that it may take.
 pub const ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 /// Credentials or a login that could not be had.
@@ -76,7 +76,7 @@ pub enum AwsError {
     /// The registry is not an ECR one.
     #[error("invalid AWS registry: '{0}'. must be public.ecr.aws or <account>.dkr.ecr[-fips].<region>.amazonaws.com")]
     Registry(String),
-    /// The Git URL is not of CodeCommit.
+    /// The Git URL is not of `CodeCommit`.
     #[error("invalid AWS CodeCommit Git URL: {0}")]
     CodeCommitUrl(String),
     /// The Git URL is not https.

@@ -1,4 +1,4 @@
-//! Microsoft Azure: tokens of Entra ID for an application, a managed identity or a ServiceAccount, and logins to ACR.
+//! Microsoft Azure: tokens of Entra ID for an application, a managed identity or a `ServiceAccount`, and logins to ACR.
 //!
 //! Deliberately no user flows, no command-line tools, no PKCS#12 files and no encrypted keys.
 
@@ -6,9 +6,9 @@ mod cloud;
 mod credential;
 mod managed_identity;
 pub mod registry;
-mod token_service;
 #[cfg(test)]
 mod tests;
+mod token_service;
 
 pub use cloud::{Authority, AzureCloud};
 pub use credential::{Assertion, AzureCredential, ClientCertificate, SendChain, ServiceAccountIdentity};
@@ -18,13 +18,13 @@ use crate::environment::FileError;
 use crate::jwt::KeyError;
 use crate::transport::ExchangeError;
 
-/// The audience of a ServiceAccount's token for Azure.
+/// The audience of a `ServiceAccount`'s token for Azure.
 pub const AUDIENCE: &str = "api://AzureADTokenExchange";
 
-/// The annotation of a ServiceAccount with the application's client id.
+/// The annotation of a `ServiceAccount` with the application's client id.
 pub const CLIENT_ID_ANNOTATION: &str = "azure.workload.identity/client-id";
 
-/// The annotation of a ServiceAccount with the application's tenant.
+/// The annotation of a `ServiceAccount` with the application's tenant.
 pub const TENANT_ID_ANNOTATION: &str = "azure.workload.identity/tenant-id";
 
 /// What a token is for. Source: Azure's documentation of each service.
@@ -68,7 +68,7 @@ pub enum AzureError {
     /// The authority is not an https URL with a host alone.
     #[error("invalid Azure authority host: '{0}'. must be an https URL")]
     Authority(String),
-    /// A ServiceAccount lacks one of its annotations.
+    /// A `ServiceAccount` lacks one of its annotations.
     #[error("azure {what} ID is not set in the service account annotation {annotation}")]
     Annotation {
         /// `tenant` or `client`.

@@ -81,8 +81,9 @@ type Slot = (TypeId, CacheKey);
 
 /// The least recently used tokens of a process, by everything that made them.
 ///
-/// *Guarantees*: at most `capacity` tokens; at most one exchange at a time for one key, whose result all who wait get; a failed or dropped exchange
-/// leaves nothing behind, and the next in line tries for itself; no token is given after 80 % of its life, or after the maximal duration.
+/// *Guarantees*: at most `capacity` tokens; at most one exchange at a time for one key, whose result all who wait get; a failed or
+/// dropped exchange leaves nothing behind, and the next in line tries for itself; no token is given after 80 % of its life, or after the
+/// maximal duration.
 pub struct TokenCache {
     capacity: usize,
     max_duration: Duration,
@@ -195,7 +196,8 @@ impl TokenCache {
 
     fn keep<T: Expires + Clone + Send + Sync + 'static>(&self, slot: Slot, value: &T) {
         let now_wall = self.clock.now();
-        let Some(life) = value.expires_at().and_then(|end| Duration::try_from(end.duration_since(now_wall)).ok()) else {
+        let Some(life) = value.expires_at().and_then(|end| Duration::try_from(end.duration_since(now_wall)).ok())
+        else {
             return;
         };
         let life = (life / 10 * 8).min(self.max_duration);

@@ -42,7 +42,7 @@ pub struct GitLogin {
 pub enum GitScheme {
     /// Basic authentication.
     Basic {
-        /// The user. With CodeCommit it carries the session token, so it is a secret too.
+        /// The user. With `CodeCommit` it carries the session token, so it is a secret too.
         username: Secret<String>,
         /// The password.
         password: Secret<String>,

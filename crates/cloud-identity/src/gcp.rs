@@ -1,4 +1,4 @@
-//! Google Cloud: tokens for a service account's key, for the machine, and for a Kubernetes ServiceAccount; and logins to its registries.
+//! Google Cloud: tokens for a service account's key, for the machine, and for a Kubernetes `ServiceAccount`; and logins to its registries.
 //!
 //! Deliberately no user credentials, no external executables and no AWS source in external accounts.
 
@@ -21,10 +21,10 @@ use crate::environment::FileError;
 use crate::jwt::KeyError;
 use crate::transport::ExchangeError;
 
-/// The annotation of a ServiceAccount with the service account of Google that it may act as.
+/// The annotation of a `ServiceAccount` with the service account of Google that it may act as.
 pub const SERVICE_ACCOUNT_ANNOTATION: &str = "iam.gke.io/gcp-service-account";
 
-/// The annotation of a ServiceAccount outside GKE with the provider that trusts its cluster.
+/// The annotation of a `ServiceAccount` outside GKE with the provider that trusts its cluster.
 pub const WORKLOAD_IDENTITY_PROVIDER_ANNOTATION: &str = "gcp.auth.fluxcd.io/workload-identity-provider";
 
 /// What tokens are for, unless the caller says otherwise.

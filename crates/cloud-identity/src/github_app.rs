@@ -84,9 +84,9 @@ pub enum GitHubAppError {
     #[error("failed to find organization installation: {organization}\nfailed to find user installation: {user}")]
     Owner {
         /// What was said of the organisation.
-        organization: ExchangeError,
+        organization: Box<ExchangeError>,
         /// What was said of the user.
-        user: ExchangeError,
+        user: Box<ExchangeError>,
     },
     /// The token was refused.
     #[error("failed to create installation token")]
@@ -145,7 +145,8 @@ impl GitHubApp {
             Installation::Id(id) => *id,
             Installation::Owner(owner) => self.find(transport, owner, &jwt).await?,
         };
-        let exchange = self.exchange(Method::POST, &["app", "installations", &id.to_string(), "access_tokens"], &jwt)?;
+        let exchange =
+            self.exchange(Method::POST, &["app", "installations", &id.to_string(), "access_tokens"], &jwt)?;
         exchange.run(transport, parse_token, refusal).await.map_err(GitHubAppError::Token)
     }
 
@@ -167,11 +168,11 @@ impl GitHubApp {
         };
         let organization = match ask("orgs").await? {
             Ok(id) => return Ok(id),
-            Err(error) => error,
+            Err(error) => Box::new(error),
         };
         match ask("users").await? {
             Ok(id) => Ok(id),
-            Err(user) => Err(GitHubAppError::Owner { organization, user }),
+            Err(user) => Err(GitHubAppError::Owner { organization, user: Box::new(user) }),
         }
     }
 
@@ -196,10 +197,7 @@ impl GitHubApp {
 /// The login to Git with an installation's token.
 pub fn git_login(token: &AccessToken) -> GitLogin {
     GitLogin {
-        scheme: GitScheme::Basic {
-            username: Secret::new(GIT_USERNAME.to_owned()),
-            password: token.token.clone(),
-        },
+        scheme: GitScheme::Basic { username: Secret::new(GIT_USERNAME.to_owned()), password: token.token.clone() },
         expires_at: token.expires_at,
     }
 }

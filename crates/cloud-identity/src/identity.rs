@@ -1,32 +1,30 @@
-//! The whole way from "this object, this provider, perhaps this ServiceAccount" to credentials, through the cache.
+//! The whole way from "this object, this provider, perhaps this `ServiceAccount`" to credentials, through the cache.
 //!
-//! Deliberately no feature gate and no default ServiceAccount: whether an object may name one, and which stands in, the controller decides before.
+//! Deliberately no feature gate and no default `ServiceAccount`: whether an object may name one, and which stands in, the controller
+//! decides before.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
-
-use sluice_http_client::{Secret, Url};
-use tokio::sync::OnceCell;
+use sluice_http_client::Url;
 
 use crate::aws::codecommit::CodeCommitUrl;
 use crate::aws::ecr::{EcrRegistry, login as ecr_login};
 use crate::aws::{self, AwsError, RoleArn, StsEndpoint, WebIdentity, assume_role_with_web_identity, role_session_name};
 use crate::azure::{self, Authority, AzureCloud, AzureCredential, AzureError};
 use crate::cache::{CacheKey, CacheKeyBuilder, InvolvedObject, TokenCache};
-use crate::credential::{AccessToken, Clock, Expires, GitLogin, GitScheme, RegistryLogin};
-use crate::environment::{Environment, Files, LocalFiles};
+use crate::credential::{AccessToken, Expires, GitLogin, GitScheme, RegistryLogin};
 use crate::gcp::{self, DefaultCredential, Exchanger, GcpError, GkeCluster, MetadataServer, SubjectToken};
 use crate::github_app::{self, GitHubApp, GitHubAppError};
 use crate::sigv4::AwsCredentials;
 use crate::transport::Transport;
 
 mod error;
+mod platform;
+mod port;
 #[cfg(test)]
 mod tests;
 
 pub use error::{CloudError, IdentityError, PortError};
+pub use platform::{Endpoints, Platform};
+pub use port::{Port, ServiceAccount, ServiceAccountTokens};
 
 /// A cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,93 +61,7 @@ impl Provider {
     }
 }
 
-/// What the port's method returns.
-pub type Port<'a, T> = Pin<Box<dyn Future<Output = Result<T, PortError>> + Send + 'a>>;
-
-/// The port to Kubernetes: tokens of one ServiceAccount.
-pub trait ServiceAccountTokens: Send + Sync {
-    /// A fresh token for these audiences (the API server's `TokenRequest`).
-    fn service_account_token<'a>(&'a self, audiences: &'a [String]) -> Port<'a, Secret<String>>;
-}
-
-/// A ServiceAccount whose identity is used in place of the controller's.
-#[derive(Clone)]
-pub struct ServiceAccount {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// Its annotations, which say who it is to a cloud.
-    pub annotations: BTreeMap<String, String>,
-    /// The audiences of its tokens; empty for what the provider expects.
-    pub audiences: Vec<String>,
-    /// Where its tokens come from.
-    pub tokens: Arc<dyn ServiceAccountTokens>,
-}
-
-impl fmt::Debug for ServiceAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ServiceAccount({}/{})", self.namespace, self.name)
-    }
-}
-
-/// Places to ask instead of the clouds' own, for tests: plain http is fine here.
-#[derive(Clone, Debug, Default)]
-pub struct Endpoints {
-    /// AWS STS.
-    pub aws_sts: Option<Url>,
-    /// Amazon ECR, private and public.
-    pub aws_ecr: Option<Url>,
-    /// Microsoft Entra ID.
-    pub azure_authority: Option<Url>,
-    /// The exchange of a registry of Azure.
-    pub azure_registry: Option<Url>,
-    /// Google's security token service.
-    pub gcp_sts: Option<Url>,
-    /// Google's IAM credentials service, with a slash at the end.
-    pub gcp_iam: Option<Url>,
-}
-
-/// What a process is: its environment, files and clock. One for each process, shared by all reconciles.
-#[derive(Clone)]
-pub struct Platform {
-    /// The environment.
-    pub environment: Arc<Environment>,
-    /// The files.
-    pub files: Arc<dyn Files>,
-    /// The clock.
-    pub clock: Clock,
-    /// Places to ask instead of the clouds' own.
-    pub endpoints: Endpoints,
-    /// The cluster of GKE that this runs in, once it was asked for.
-    cluster: Arc<OnceCell<GkeCluster>>,
-}
-
-impl Platform {
-    /// Of these.
-    pub fn new(environment: Environment, files: Arc<dyn Files>, clock: Clock) -> Self {
-        let endpoints = Endpoints::default();
-        Self { environment: Arc::new(environment), files, clock, endpoints, cluster: Arc::default() }
-    }
-
-    /// This process's.
-    pub fn of_process() -> Self {
-        Self::new(Environment::of_process(), Arc::new(LocalFiles), Clock::system())
-    }
-
-    /// With other places to ask.
-    pub fn with_endpoints(self, endpoints: Endpoints) -> Self {
-        Self { endpoints, ..self }
-    }
-}
-
-impl fmt::Debug for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Platform").field("environment", &self.environment).finish_non_exhaustive()
-    }
-}
-
-/// Who asks: the controller, or a ServiceAccount in its place; by which way, and for which object.
+/// Who asks: the controller, or a `ServiceAccount` in its place; by which way, and for which object.
 #[derive(Clone, Copy, Debug)]
 pub struct Identity<'a> {
     /// The process.
@@ -165,7 +77,8 @@ pub struct Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    /// Credentials of AWS. A ServiceAccount needs `region`; the controller falls back to its `AWS_REGION`. `sts` is asked instead of the region's own.
+    /// Credentials of AWS. A `ServiceAccount` needs `region`; the controller falls back to its `AWS_REGION`. `sts` is asked instead of
+    /// the region's own.
     ///
     /// # Errors
     /// [`IdentityError`].
@@ -179,12 +92,12 @@ impl<'a> Identity<'a> {
             key.optional("stsEndpoint", sts.map(|endpoint| endpoint.url().as_str())).build()
         };
         let Some(account) = self.service_account else {
-            return self.cached(&key(&[], ""), self.aws_of_controller(region, sts)).await;
+            return self.cached(&key(&[], ""), Box::pin(self.aws_of_controller(region, sts))).await;
         };
         let role = account.annotations.get(aws::ROLE_ANNOTATION).map_or("", String::as_str);
         let role = RoleArn::parse(role).map_err(|error| account.identity_error(error))?;
         let audiences = account.audiences_or(|| aws::AUDIENCE.to_owned());
-        let make = async {
+        let make = Box::pin(async {
             let region = region.ok_or(AwsError::NoRegion).map_err(|error| account.error(error))?;
             let sts = self.sts(region, sts).map_err(|error| account.error(error))?;
             let token = account.token(&audiences).await?;
@@ -192,7 +105,7 @@ impl<'a> Identity<'a> {
             let identity = WebIdentity { role: &role, session_name, token: &token };
             let made = assume_role_with_web_identity(self.transport, &sts, &identity).await;
             made.map_err(|error| account.error(error))
-        };
+        });
         self.cached(&key(&audiences, role.as_str()), make).await
     }
 
@@ -223,12 +136,12 @@ impl<'a> Identity<'a> {
         let environment = &*self.platform.environment;
         let Some(account) = self.service_account else {
             let key = self.key(Provider::Azure, &[], "").part("scopes", scope).build();
-            let make = async {
+            let make = Box::pin(async {
                 let credential = AzureCredential::of_environment(environment, &*self.platform.files);
-                self.azure_exchange(&credential.map_err(IdentityError::controller)?, scope)
+                self.azure_token_of(&credential.map_err(IdentityError::controller)?, None, scope)
                     .await
                     .map_err(IdentityError::controller)
-            };
+            });
             return self.cached(&key, make).await;
         };
         let identity = azure::ServiceAccountIdentity::of_annotations(&account.annotations);
@@ -236,17 +149,28 @@ impl<'a> Identity<'a> {
         let audiences = account.audiences_or(|| azure::AUDIENCE.to_owned());
         let name = format!("{}/{}", identity.tenant_id, identity.client_id);
         let key = self.key(Provider::Azure, &audiences, &name).part("scopes", scope).build();
-        let make = async {
+        let make = Box::pin(async {
             let credential = identity.credential(account.token(&audiences).await?);
-            self.azure_exchange(&credential, scope).await.map_err(|error| account.error(error))
-        };
+            self.azure_token_of(&credential, None, scope).await.map_err(|error| account.error(error))
+        });
         self.cached(&key, make).await
     }
 
-    async fn azure_exchange(&self, credential: &AzureCredential, scope: &str) -> Result<AccessToken, AzureError> {
-        let authority = match &self.platform.endpoints.azure_authority {
-            Some(url) => Authority::trusted(url.clone()),
-            None => Authority::of_environment(&self.platform.environment)?,
+    /// A token of another credential than the controller's or the `ServiceAccount`'s: one of a Secret. It is not kept. `authority` is the
+    /// environment's if `None`.
+    ///
+    /// # Errors
+    /// [`AzureError`].
+    pub async fn azure_token_of(
+        &self,
+        credential: &AzureCredential,
+        authority: Option<&Authority>,
+        scope: &str,
+    ) -> Result<AccessToken, AzureError> {
+        let authority = match (authority, &self.platform.endpoints.azure_authority) {
+            (Some(authority), _) => authority.clone(),
+            (None, Some(url)) => Authority::trusted(url.clone()),
+            (None, None) => Authority::of_environment(&self.platform.environment)?,
         };
         let id = crate::crypto::random_id().ok_or(crate::jwt::KeyError::Sign)?;
         let at = (&authority, &*self.platform.files);
@@ -261,35 +185,34 @@ impl<'a> Identity<'a> {
         let platform = self.platform;
         let Some(account) = self.service_account else {
             let key = self.key(Provider::Gcp, &[], "").build();
-            let make = async {
+            let make = Box::pin(async {
                 let credential = DefaultCredential::of_environment(&platform.environment, &*platform.files);
                 let credential = credential.map_err(IdentityError::controller)?;
                 let now = platform.clock.now();
                 let made = credential.token(self.transport, &*platform.files, &gcp::SCOPES, now).await;
                 made.map_err(IdentityError::controller)
-            };
+            });
             return self.cached(&key, make).await;
         };
         // The audience first, as its failure is the more telling one outside GKE.
         let identity = gcp::ServiceAccountIdentity::of_annotations(&account.annotations);
         let identity = identity.map_err(|error| account.identity_error(error))?;
-        let (token_audience, audience) = match &identity.provider {
-            Some(provider) => (provider.audience(), provider.audience()),
-            None => {
-                let cluster = self.cluster().await.map_err(|error| IdentityError::Audience(error.into()))?;
-                (cluster.pool(), cluster.audience())
-            }
+        let (token_audience, audience) = if let Some(provider) = &identity.provider {
+            (provider.audience(), provider.audience())
+        } else {
+            let cluster = self.cluster().await.map_err(|error| IdentityError::Audience(error.into()))?;
+            (cluster.pool(), cluster.audience())
         };
         let audiences = account.audiences_or(|| token_audience);
         let email = identity.email.as_deref();
         let key = self.key(Provider::Gcp, &audiences, email.unwrap_or_default()).part("audience", &audience).build();
-        let make = async {
+        let make = Box::pin(async {
             let subject = SubjectToken::jwt(account.token(&audiences).await?);
             let exchanger = self.exchanger(email).map_err(|error| account.error(error))?;
             let now = platform.clock.now();
             let made = exchanger.token(self.transport, (&subject, &audience), &gcp::SCOPES, now).await;
             made.map_err(|error| account.error(error))
-        };
+        });
         self.cached(&key, make).await
     }
 
@@ -315,7 +238,7 @@ impl<'a> Identity<'a> {
             Provider::Aws => {
                 let registry = EcrRegistry::parse(host).map_err(CloudError::from)?;
                 let region = registry.region().to_owned();
-                let make = async {
+                let make = Box::pin(async {
                     let credentials = self.aws_credentials(Some(&region), None).await;
                     let credentials = credentials.map_err(IdentityError::registry_token)?;
                     let api = match &self.platform.endpoints.aws_ecr {
@@ -326,7 +249,7 @@ impl<'a> Identity<'a> {
                     let now = self.platform.clock.now();
                     let made = ecr_login(self.transport, (&registry, &api), &credentials, now).await;
                     made.map_err(IdentityError::registry)
-                };
+                });
                 self.cached(&key, make).await
             }
             Provider::Azure => self.azure_registry_login(&key, host).await,
@@ -343,11 +266,11 @@ impl<'a> Identity<'a> {
         let cloud = cloud.map_err(CloudError::from)?;
         let own = azure::registry::exchange_url(&cloud, host).map_err(CloudError::from)?;
         let url = self.platform.endpoints.azure_registry.clone().unwrap_or(own);
-        let make = async {
+        let make = Box::pin(async {
             let token = self.azure_token(cloud.registry_scope()).await.map_err(IdentityError::registry_token)?;
             let made = azure::registry::login(self.transport, (host, &url), &token).await;
             made.map_err(IdentityError::registry)
-        };
+        });
         self.cached(key, make).await
     }
 
@@ -364,7 +287,7 @@ impl<'a> Identity<'a> {
         }
     }
 
-    /// A login to a Git host of `provider`: CodeCommit or Azure DevOps.
+    /// A login to a Git host of `provider`: `CodeCommit` or Azure DevOps.
     ///
     /// # Errors
     /// [`IdentityError`].
@@ -385,14 +308,14 @@ impl<'a> Identity<'a> {
         }
     }
 
-    /// A token of an app's installation. The app is its own identity: a ServiceAccount plays no part.
+    /// A token of an app's installation. The app is its own identity: a `ServiceAccount` plays no part.
     ///
     /// # Errors
     /// [`GitHubAppError`].
     pub async fn github_app_token(&self, app: &GitHubApp) -> Result<AccessToken, GitHubAppError> {
         let key = CacheKeyBuilder::new("github-app-token").part("app", app.cache_key().as_bytes());
         let key = key.part("transport", self.transport.fingerprint().as_bytes()).build();
-        let make = app.token(self.transport, self.platform.clock.now());
+        let make = Box::pin(app.token(self.transport, self.platform.clock.now()));
         self.cache.get_or_make(&key, self.object, make).await
     }
 
@@ -415,6 +338,7 @@ impl<'a> Identity<'a> {
             .part("serviceAccountNamespace", &account.namespace)
     }
 
+    /// `make` comes boxed: an exchange holds some twenty KiB of connection state, which would otherwise be part of every future above.
     async fn cached<T>(
         &self,
         key: &CacheKey,
@@ -424,30 +348,5 @@ impl<'a> Identity<'a> {
         T: Expires + Clone + Send + Sync + 'static,
     {
         self.cache.get_or_make(key, self.object, make).await
-    }
-}
-
-impl ServiceAccount {
-    fn audiences_or(&self, expected: impl FnOnce() -> String) -> Vec<String> {
-        if self.audiences.is_empty() { vec![expected()] } else { self.audiences.clone() }
-    }
-
-    async fn token(&self, audiences: &[String]) -> Result<Secret<String>, IdentityError> {
-        self.tokens.service_account_token(audiences).await.map_err(|source| IdentityError::KubernetesToken {
-            account: self.full_name(),
-            source,
-        })
-    }
-
-    fn error(&self, source: impl Into<CloudError>) -> IdentityError {
-        IdentityError::ServiceAccount { account: self.full_name(), source: source.into() }
-    }
-
-    fn identity_error(&self, source: impl Into<CloudError>) -> IdentityError {
-        IdentityError::Annotations { account: self.full_name(), source: source.into() }
-    }
-
-    fn full_name(&self) -> String {
-        format!("{}/{}", self.namespace, self.name)
     }
 }

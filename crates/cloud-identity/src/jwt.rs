@@ -129,7 +129,10 @@ pub(crate) fn expiry(token: &str) -> Option<Timestamp> {
 
 /// A point in time from seconds since 1970, as JSON has them, fraction dropped.
 pub(crate) fn timestamp(seconds: f64) -> Option<Timestamp> {
-    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and what is out of range is refused after it")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the cast saturates, and what is out of range is refused after it"
+    )]
     Timestamp::from_second(seconds as i64).ok().filter(|_| seconds.is_finite())
 }
 

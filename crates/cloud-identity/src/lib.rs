@@ -1,10 +1,10 @@
 //! Who a controller is to a cloud: credentials and access tokens of AWS, Azure, Google Cloud and GitHub Apps, for itself or on behalf of a
-//! ServiceAccount; and the logins to registries and Git hosts that follow from them.
+//! `ServiceAccount`; and the logins to registries and Git hosts that follow from them.
 //!
 //! [`Identity`] is the whole way for a reconcile; the modules below it are the single exchanges, each a request, a reader of the answer
 //! and a thin sender.
 //!
-//! Deliberately no Kubernetes client: a ServiceAccount is its annotations and a port that gives its tokens. No environment and no
+//! Deliberately no Kubernetes client: a `ServiceAccount` is its annotations and a port that gives its tokens. No environment and no
 //! files of its own accord: both are arguments. Nothing is written anywhere.
 
 pub mod aws;

@@ -1,6 +1,6 @@
 //! AWS Signature Version 4: as request headers, and as the query of a presigned URL. Pure: the time is an argument.
 //!
-//! Deliberately not here: chunked (streaming) payload signatures and SigV4A. CodeCommit's variant is in [`crate::aws::codecommit`].
+//! Deliberately not here: chunked (streaming) payload signatures and `SigV4A`. `CodeCommit`'s variant is in [`crate::aws::codecommit`].
 
 use std::time::Duration;
 
@@ -51,6 +51,16 @@ pub enum Payload<'a> {
     Unsigned,
 }
 
+impl Payload<'_> {
+    fn hash(self) -> String {
+        match self {
+            Self::Bytes(bytes) => sha256_hex(bytes),
+            Self::Sha256Hex(hex) => hex.to_owned(),
+            Self::Unsigned => "UNSIGNED-PAYLOAD".to_owned(),
+        }
+    }
+}
+
 /// A request before it is signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Unsigned<'a> {
@@ -84,7 +94,7 @@ impl Signer<'_> {
     /// credentials `x-amz-security-token`.
     pub fn sign(&self, request: &Unsigned<'_>) -> Vec<(&'static str, Secret<String>)> {
         let date = amz_date(self.time);
-        let hash = self.payload_hash(request.payload);
+        let hash = request.payload.hash();
         let mut added = vec![("x-amz-date", date.clone())];
         if self.dialect == Dialect::S3 {
             added.push(("x-amz-content-sha256", hash.clone()));
@@ -110,7 +120,7 @@ impl Signer<'_> {
     pub fn presign(&self, request: &Unsigned<'_>, lifetime: Duration) -> Secret<Url> {
         let date = amz_date(self.time);
         let payload = if self.dialect == Dialect::S3 { Payload::Unsigned } else { request.payload };
-        let hash = self.payload_hash(payload);
+        let hash = payload.hash();
         let (names, lines) = signed_headers(&host(request.url), request.headers.iter().copied());
         let credential = format!("{}/{}", self.credentials.access_key_id, self.scope(&date));
         let seconds = lifetime.as_secs().to_string();
@@ -132,14 +142,6 @@ impl Signer<'_> {
         Secret::new(url)
     }
 
-    fn payload_hash(&self, payload: Payload<'_>) -> String {
-        match payload {
-            Payload::Bytes(bytes) => sha256_hex(bytes),
-            Payload::Sha256Hex(hex) => hex.to_owned(),
-            Payload::Unsigned => "UNSIGNED-PAYLOAD".to_owned(),
-        }
-    }
-
     fn canonical_request(
         &self,
         request: &Unsigned<'_>,
@@ -158,8 +160,7 @@ impl Signer<'_> {
 
     /// The signature over a canonical request, in hex. `date` is written into the signed text as it is.
     pub(crate) fn signature(&self, date: &str, canonical_request: &str) -> String {
-        let text =
-            format!("{ALGORITHM}\n{date}\n{}\n{}", self.scope(date), sha256_hex(canonical_request.as_bytes()));
+        let text = format!("{ALGORITHM}\n{date}\n{}\n{}", self.scope(date), sha256_hex(canonical_request.as_bytes()));
         let secret = format!("AWS4{}", self.credentials.secret_access_key.expose());
         let mut key = hmac_sha256(secret.as_bytes(), day(date).as_bytes());
         for part in [self.region, self.service, "aws4_request"] {

@@ -100,9 +100,8 @@ pub(crate) fn verified(token: &str) -> (serde_json::Value, serde_json::Value) {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
     let (signed, signature) = token.rsplit_once('.').unwrap();
-    let part = |text: &str| -> serde_json::Value {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
-    };
+    let part =
+        |text: &str| -> serde_json::Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap() };
     let (header, claims) = signed.split_once('.').unwrap();
     let (header, claims) = (part(header), part(claims));
     let parameters = if header["alg"] == "PS256" { &RSA_PSS_2048_8192_SHA256 } else { &RSA_PKCS1_2048_8192_SHA256 };

@@ -41,14 +41,13 @@ impl Transport {
     /// # Errors
     /// When certificates, key or proxy are unusable.
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
-        let request_timeout = Some(config.request_timeout.unwrap_or(REQUEST_TIMEOUT));
-        let internet = ClientConfig { redirects: Redirects::SameHost, request_timeout, ..config.clone() };
+        let internet = internet(config);
         let local = ClientConfig {
             roots: TrustRoots::System,
             identity: None,
             proxy: Proxy::Direct,
             connect_timeout: Some(LOCAL_CONNECT_TIMEOUT),
-            request_timeout,
+            request_timeout: internet.request_timeout,
             user_agent: config.user_agent.clone(),
             redirects: Redirects::Never,
         };
@@ -58,6 +57,16 @@ impl Transport {
             retry: RETRY,
             fingerprint: fingerprint(config),
         })
+    }
+
+    /// Of another configuration, an object's own, with the same local client. Making a client reads the machine's roots, so an object
+    /// without a configuration of its own best uses the one that is there.
+    ///
+    /// # Errors
+    /// When certificates, key or proxy are unusable.
+    pub fn with_config(&self, config: &ClientConfig) -> Result<Self, ConfigError> {
+        let internet = HttpClient::new(&internet(config))?;
+        Ok(Self { internet, local: self.local.clone(), retry: self.retry.clone(), fingerprint: fingerprint(config) })
     }
 
     /// With another policy of repetition.
@@ -70,6 +79,11 @@ impl Transport {
     pub fn fingerprint(&self) -> &CacheKey {
         &self.fingerprint
     }
+}
+
+fn internet(config: &ClientConfig) -> ClientConfig {
+    let request_timeout = Some(config.request_timeout.unwrap_or(REQUEST_TIMEOUT));
+    ClientConfig { redirects: Redirects::SameHost, request_timeout, ..config.clone() }
 }
 
 fn fingerprint(config: &ClientConfig) -> CacheKey {
@@ -187,11 +201,11 @@ impl Exchange {
         let status = response.status();
         if !status.is_success() {
             // What is too long or breaks off has no words; the status is enough.
-            let body = match response.into_body(MAX_ANSWER_BYTES) {
-                Ok(body) => body.bytes().await.unwrap_or_default(),
-                Err(_) => Default::default(),
-            };
-            let says = refusal(&body).map(|text| quote(&text, &self.secrets)).unwrap_or_default();
+            let mut text = Vec::new();
+            if let Ok(body) = response.into_body(MAX_ANSWER_BYTES) {
+                text.extend_from_slice(&body.bytes().await.unwrap_or_default());
+            }
+            let says = refusal(&text).map(|words| quote(&words, &self.secrets)).unwrap_or_default();
             return Err(ExchangeError::Refused { issuer: self.issuer, status, says });
         }
         let body = response.into_body(MAX_ANSWER_BYTES)?.bytes().await?;

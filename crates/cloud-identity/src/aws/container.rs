@@ -67,9 +67,8 @@ fn trusted(url: &Url) -> bool {
         Some(Host::Domain(_)) | None => None,
     };
     let local = url.host_str() == Some("localhost")
-        || address.is_some_and(|address| {
-            address.is_loopback() || AGENTS.iter().any(|agent| agent.parse() == Ok(address))
-        });
+        || address
+            .is_some_and(|address| address.is_loopback() || AGENTS.iter().any(|agent| agent.parse() == Ok(address)));
     url.scheme() == "https" || (url.scheme() == "http" && local)
 }
 

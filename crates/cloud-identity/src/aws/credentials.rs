@@ -37,14 +37,12 @@ impl CredentialSource {
     /// What the environment says, in the order of AWS' own libraries: keys, web identity, container, instance.
     ///
     /// # Errors
-    /// [`AwsError::Incomplete`], [`AwsError::RoleArn`], [`AwsError::ContainerEndpoint`], or [`AwsError::NoSource`] where the metadata service is switched
-    /// off.
+    /// [`AwsError::Incomplete`], [`AwsError::RoleArn`], [`AwsError::ContainerEndpoint`], or [`AwsError::NoSource`] where the metadata
+    /// service is switched off.
     pub fn of_environment(environment: &Environment) -> Result<Self, AwsError> {
-        let either = |first: &'static str, second: &'static str| environment.get(first).or_else(|| environment.get(second));
-        match (
-            either("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"),
-            either("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY"),
-        ) {
+        let either =
+            |first: &'static str, second: &'static str| environment.get(first).or_else(|| environment.get(second));
+        match (either("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"), either("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_KEY")) {
             (Some(id), Some(secret)) => {
                 return Ok(Self::Static(AwsCredentials {
                     access_key_id: id.to_owned(),

@@ -53,7 +53,8 @@ pub enum EcrEndpoint {
 }
 
 impl EcrRegistry {
-    /// Reads a registry's host: `public.ecr.aws`, `<account>.dkr.ecr[-fips].<region>.<domain>` or `<account>.dkr-ecr[-fips].<region>.on.aws`.
+    /// Reads a registry's host: `public.ecr.aws`, `<account>.dkr.ecr[-fips].<region>.<domain>` or
+    /// `<account>.dkr-ecr[-fips].<region>.on.aws`.
     ///
     /// # Errors
     /// [`AwsError::Registry`].
@@ -68,8 +69,7 @@ impl EcrRegistry {
             Some(rest) => (EcrEndpoint::Fips, rest),
             None => (EcrEndpoint::Standard, rest),
         };
-        let (region, domain) =
-            rest.strip_prefix('.').and_then(|rest| rest.split_once('.')).ok_or_else(refused)?;
+        let (region, domain) = rest.strip_prefix('.').and_then(|rest| rest.split_once('.')).ok_or_else(refused)?;
         let account_fine = !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_digit());
         if !account_fine || !DOMAINS.contains(&domain) || check_region(region).is_err() {
             return Err(refused());
@@ -77,7 +77,7 @@ impl EcrRegistry {
         Ok(Self::Private { region: region.to_owned(), endpoint })
     }
 
-    /// The region in which the login is asked for, and in which STS is asked for a ServiceAccount's role.
+    /// The region in which the login is asked for, and in which STS is asked for a `ServiceAccount`'s role.
     pub fn region(&self) -> &str {
         match self {
             Self::Public => PUBLIC_REGION,

@@ -63,7 +63,8 @@ impl ClusterArn {
         let mut url: Url = sts.url().clone();
         url.set_path("/");
         url.set_query(Some("Action=GetCallerIdentity&Version=2011-06-15"));
-        let signer = Signer { credentials, region: &self.region, service: "sts", dialect: Dialect::Standard, time: now };
+        let signer =
+            Signer { credentials, region: &self.region, service: "sts", dialect: Dialect::Standard, time: now };
         let headers = [(CLUSTER_HEADER, self.name.as_str())];
         let request = Unsigned { method: &Method::GET, url: &url, headers: &headers, payload: Payload::Bytes(b"") };
         let presigned = signer.presign(&request, Duration::from_secs(VALIDITY.as_secs().unsigned_abs()));

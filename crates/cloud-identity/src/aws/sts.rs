@@ -102,7 +102,8 @@ impl StsEndpoint {
     }
 }
 
-/// The session's name for a ServiceAccount, as it is seen in CloudTrail and in conditions of policies: `<name>.<namespace>.<region>.fluxcd.io`.
+/// The session's name for a `ServiceAccount`, as it is seen in `CloudTrail` and in conditions of policies:
+/// `<name>.<namespace>.<region>.fluxcd.io`.
 pub fn role_session_name(namespace: &str, name: &str, region: &str) -> String {
     format!("{name}.{namespace}.{region}.fluxcd.io")
 }
@@ -138,8 +139,8 @@ pub(super) fn request(endpoint: &StsEndpoint, identity: &WebIdentity<'_>) -> Res
         .append_pair("Version", "2011-06-15")
         .append_pair("WebIdentityToken", identity.token.expose())
         .finish();
-    let request = Request::post(endpoint.0.clone(), form)
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")?;
+    let request =
+        Request::post(endpoint.0.clone(), form).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")?;
     Ok(Exchange::internet("AWS STS", request).hiding(identity.token))
 }
 
@@ -186,8 +187,8 @@ pub(super) fn refusal(bytes: &[u8]) -> Option<String> {
     }
 }
 
-/// Calls `ended` with the path and the text of every element at its end. No document type, no entity beyond the predefined ones: none is in an honest
-/// answer, and an entity that refers to others grows without bound.
+/// Calls `ended` with the path and the text of every element at its end. No document type, no entity beyond the predefined ones: none
+/// is in an honest answer, and an entity that refers to others grows without bound.
 fn walk(bytes: &[u8], mut ended: impl FnMut(&[String], &str)) -> Result<(), &'static str> {
     let text = std::str::from_utf8(bytes).map_err(|_| "not UTF-8")?;
     let mut reader = Reader::from_str(text);

@@ -97,7 +97,7 @@ impl ClientCertificate {
     }
 }
 
-/// Who a ServiceAccount is to Azure.
+/// Who a `ServiceAccount` is to Azure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceAccountIdentity {
     /// The application's tenant.
@@ -118,7 +118,7 @@ impl ServiceAccountIdentity {
         Ok(Self { tenant_id: get("tenant", TENANT_ID_ANNOTATION)?, client_id: get("client", CLIENT_ID_ANNOTATION)? })
     }
 
-    /// The credential, with a token of the ServiceAccount for [`super::AUDIENCE`].
+    /// The credential, with a token of the `ServiceAccount` for [`super::AUDIENCE`].
     pub fn credential(&self, token: Secret<String>) -> AzureCredential {
         AzureCredential::Assertion {
             tenant_id: self.tenant_id.clone(),

@@ -22,7 +22,10 @@ pub fn exchange_url(cloud: &AzureCloud, registry: &str) -> Result<Url, AzureErro
     let url = Url::parse(&format!("https://{registry}/oauth2/exchange")).ok();
     // A host with a path or user in it would parse as something else.
     let url = url.filter(|url| url.host_str() == Some(registry) && url.path() == "/oauth2/exchange");
-    url.ok_or_else(|| AzureError::Registry { registry: registry.chars().take(256).collect(), suffixes: "a host".into() })
+    url.ok_or_else(|| AzureError::Registry {
+        registry: registry.chars().take(256).collect(),
+        suffixes: "a host".into(),
+    })
 }
 
 /// Exchanges a token of the scope [`AzureCloud::registry_scope`] at `url` (see [`exchange_url`]).

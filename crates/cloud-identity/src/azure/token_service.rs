@@ -23,6 +23,11 @@ pub(super) async fn token(
     proof: &Proof<'_>,
     (scope, now): (&str, Timestamp),
 ) -> Result<AccessToken, AzureError> {
+    let exchange = request((url, client_id), proof, scope)?;
+    Ok(exchange.run(transport, |bytes| parse(bytes, now), refusal).await?)
+}
+
+fn request((url, client_id): (&Url, &str), proof: &Proof<'_>, scope: &str) -> Result<Exchange, AzureError> {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.append_pair("client_id", client_id);
     let secret = match proof {
@@ -40,8 +45,7 @@ pub(super) async fn token(
     let request = Request::post(url.clone(), form.finish())
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")?
         .header(header::ACCEPT, "application/json")?;
-    let exchange = Exchange::internet("Microsoft Entra ID", request).hiding(secret);
-    Ok(exchange.run(transport, |bytes| parse(bytes, now), refusal).await?)
+    Ok(Exchange::internet("Microsoft Entra ID", request).hiding(secret))
 }
 
 /// Reads `access_token` and `expires_in`, which is a number from Entra ID and text from the metadata service.

@@ -60,13 +60,13 @@ impl Rig {
 
     /// Looks up, and says whether it had to be made.
     async fn is_made(&self, name: &str, life: i64) -> bool {
-        let mut made = false;
+        let mut was_made = false;
         let make = async {
-            made = true;
+            was_made = true;
             Ok::<_, String>(token(self.cache.clock.now(), life))
         };
         self.cache.get_or_make(&key(name), Some(&object()), make).await.unwrap();
-        made
+        was_made
     }
 }
 
@@ -79,12 +79,7 @@ fn token(now: Timestamp, life: i64) -> AccessToken {
 }
 
 fn object() -> InvolvedObject {
-    InvolvedObject {
-        kind: "Bucket".into(),
-        name: "n".into(),
-        namespace: "ns".into(),
-        operation: "reconcile".into(),
-    }
+    InvolvedObject { kind: "Bucket".into(), name: "n".into(), namespace: "ns".into(), operation: "reconcile".into() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,8 +90,17 @@ async fn a_token_is_given_until_four_fifths_of_its_life_and_made_again_then() {
     assert!(!rig.is_made("a", 1000).await);
     rig.advance(1).await;
     assert!(rig.is_made("a", 1000).await);
-    let expected =
-        ["Success", "Miss Bucket/reconcile", "1 kept", "Success", "Hit Bucket/reconcile", "1 kept", "Success", "Miss Bucket/reconcile", "1 kept"];
+    let expected = [
+        "Success",
+        "Miss Bucket/reconcile",
+        "1 kept",
+        "Success",
+        "Hit Bucket/reconcile",
+        "1 kept",
+        "Success",
+        "Miss Bucket/reconcile",
+        "1 kept",
+    ];
     assert_eq!(rig.seen.take(), expected);
 }
 

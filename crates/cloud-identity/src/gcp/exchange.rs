@@ -123,7 +123,7 @@ pub struct SubjectToken {
 }
 
 impl SubjectToken {
-    /// A JSON Web Token, such as those of ServiceAccounts.
+    /// A JSON Web Token, such as those of `ServiceAccount`s.
     pub fn jwt(token: Secret<String>) -> Self {
         Self { token, kind: JWT.to_owned() }
     }

@@ -1,6 +1,7 @@
 //! A service account's key: a JSON file with a private key, which signs for tokens.
 //!
-//! Deliberately no other type of credentials. This reads Secrets of tenants, and those other types name files and URLs that the controller would read for them, its own token included.
+//! Deliberately no other type of credentials. This reads Secrets of tenants, and those other types name files and URLs that the
+//! controller would read for them, its own token included.
 
 use std::collections::BTreeMap;
 

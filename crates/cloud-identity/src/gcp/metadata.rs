@@ -98,7 +98,7 @@ pub struct GkeCluster {
 }
 
 impl GkeCluster {
-    /// The pool of the project's identities: the audience of a ServiceAccount's token.
+    /// The pool of the project's identities: the audience of a `ServiceAccount`'s token.
     pub fn pool(&self) -> String {
         format!("{}.svc.id.goog", self.project)
     }

@@ -1,4 +1,4 @@
-//! Who a Kubernetes ServiceAccount is to Google, from its annotations. Pure.
+//! Who a Kubernetes `ServiceAccount` is to Google, from its annotations. Pure.
 //!
 //! Deliberately strict: both annotations become parts of URLs and audiences.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{GcpError, SERVICE_ACCOUNT_ANNOTATION, WORKLOAD_IDENTITY_PROVIDER_ANNOTATION};
 
-/// Who a ServiceAccount is.
+/// Who a `ServiceAccount` is.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ServiceAccountIdentity {
     /// The service account of Google that it acts as; as itself, if `None`.
@@ -61,7 +61,7 @@ impl WorkloadIdentityProvider {
         if fine { Ok(Self(text.to_owned())) } else { Err(GcpError::Provider(text.chars().take(256).collect())) }
     }
 
-    /// The audience of a ServiceAccount's token, and of the exchange.
+    /// The audience of a `ServiceAccount`'s token, and of the exchange.
     pub fn audience(&self) -> String {
         format!("//iam.googleapis.com/{}", self.0)
     }

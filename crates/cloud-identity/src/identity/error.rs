@@ -40,7 +40,7 @@ pub enum IdentityError {
     /// The controller's own identity gave no token.
     #[error("failed to create provider access token for the controller")]
     Controller(#[source] CloudError),
-    /// The ServiceAccount's annotations do not say who it is.
+    /// The `ServiceAccount`'s annotations do not say who it is.
     #[error("failed to get provider identity from service account '{account}' annotations")]
     Annotations {
         /// Namespace and name.
@@ -49,10 +49,10 @@ pub enum IdentityError {
         #[source]
         source: CloudError,
     },
-    /// What a ServiceAccount's token is to be for could not be learnt.
+    /// What a `ServiceAccount`'s token is to be for could not be learnt.
     #[error("failed to get provider audience")]
     Audience(#[source] CloudError),
-    /// The API server gave no token of the ServiceAccount.
+    /// The API server gave no token of the `ServiceAccount`.
     #[error("failed to create kubernetes token for service account '{account}'")]
     KubernetesToken {
         /// Namespace and name.
@@ -61,7 +61,7 @@ pub enum IdentityError {
         #[source]
         source: PortError,
     },
-    /// The cloud gave no token for the ServiceAccount's.
+    /// The cloud gave no token for the `ServiceAccount`'s.
     #[error("failed to create provider access token for service account '{account}'")]
     ServiceAccount {
         /// Namespace and name.

@@ -14,7 +14,8 @@ const WITH_KEY_ID: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImtleS0xIiwidHlwIjoiSldUI
 fn rs256_is_what_openssl_makes_of_the_same_key_in_either_form() {
     for pem in [PKCS1, PKCS8, &format!("{CERTIFICATE}{PKCS8}")] {
         let key = RsaKey::from_pem(pem.as_bytes()).unwrap();
-        let claims = BTreeMap::from([("exp", json!(1_767_323_135)), ("iat", json!(1_767_323_015)), ("iss", json!("12345"))]);
+        let claims =
+            BTreeMap::from([("exp", json!(1_767_323_135)), ("iat", json!(1_767_323_015)), ("iss", json!("12345"))]);
         assert_eq!(key.sign(Algorithm::Rs256, &[], &claims).unwrap().expose(), PLAIN);
         let claims = BTreeMap::from([
             ("scope", json!("one two")),

@@ -62,6 +62,11 @@ pub(super) fn signed_headers<'a>(host: &'a str, headers: impl Iterator<Item = (&
         by_name.entry(name.to_ascii_lowercase()).or_default().push(value);
     }
     let names = by_name.keys().map(String::as_str).collect::<Vec<_>>().join(";");
-    let lines = by_name.iter().map(|(name, values)| format!("{name}:{}\n", values.join(","))).collect();
+    let mut lines = String::new();
+    for (name, values) in &by_name {
+        for part in [name, ":", &values.join(","), "\n"] {
+            lines.push_str(part);
+        }
+    }
     (names, lines)
 }
