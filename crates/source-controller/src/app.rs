@@ -3,22 +3,34 @@
 //! Deliberately no logic of its own.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_api::constants::controller;
 use sluice_artifact::{Algorithm, UnknownAlgorithm};
+use sluice_cloud_identity::cache::NoObserver;
+use sluice_cloud_identity::{Clock, TokenCache};
+use sluice_git::{ClientPool, SshAlgorithms};
+use sluice_helm::chart::ChartLimits;
 use sluice_runtime::cache::Cache;
-use sluice_runtime::dispatcher::{Dispatcher, Settings};
+use sluice_runtime::dispatcher::{Dispatcher, Reconciler, Settings, Waker};
 use sluice_runtime::flags::{FeatureGateError, FeatureGates};
 use sluice_runtime::probes;
 use sluice_runtime::process::{Identity, Process, ProcessError};
 use sluice_storage::{AddressError, InvalidRoot, Retention, Storage, advertised_host};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::file_server;
 use crate::flags::{FEATURE_GATES, Flags};
-use crate::gitrepository::GitRepositoryPhases;
+use crate::gitrepository::{self, Connections, GitRepositoryPhases, ObjectIdentities, Providers};
+use crate::helmchart::{self, HelmChartPhases, HelmLimits};
+use crate::helmrepository::{self, HelmRepositoryPhases};
+use crate::ocirepository::OciRepositoryPhases;
 use crate::source::SourceReconciler;
+use crate::source::registry::{Registries, ServiceAccountIdentity};
+use crate::source::verify::PublicRoot;
 
 /// Bound of running passes at the end; the stock Deployment gives 10 s in all, and a fetch can be started over at no loss.
 const DRAIN: Duration = Duration::from_secs(4);
@@ -62,29 +74,130 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     };
     let process = Process::start(identity, &flags.common, |_| ()).await?;
     let storage = Arc::new(open_storage(&flags, process.hostname())?);
-    let dispatcher = Dispatcher::new(
-        SourceReconciler::new(
-            GitRepositoryPhases::new(process.client().clone(), Arc::clone(&storage), flags.git_mirror_path.clone()),
-            Arc::clone(&storage),
-        ),
-        process.client().clone(),
-        Cache::default(),
-        process.recorder().clone(),
-        process.metrics().clone(),
-        settings(&flags, &process),
+    let client = || process.client().clone();
+    let registries = Registries::new(client(), service_account_identity(&gates));
+    let public_root = PublicRoot::below(Path::new(&flags.sigstore_root_path));
+    let repositories = gitrepository::cache();
+    let git = GitRepositoryPhases::new(
+        client(),
+        Arc::clone(&storage),
+        repositories.clone(),
+        connections(&flags, &gates),
+        gitrepository::Settings {
+            mirror_root: flags.git_mirror_path.clone(),
+            requeue_dependency: flags.requeue_dependency,
+        },
     );
+    let oci = OciRepositoryPhases::new(client(), Arc::clone(&storage), registries.clone(), public_root.clone());
+    let mut kinds = Kinds::default();
+    let helm_repositories = Cache::with_index(helmrepository::index_names);
+    let helm = HelmRepositoryPhases::new(client(), Arc::clone(&storage), flags.helm_index_max_size);
+    let buckets = Cache::default();
+    let chart_sources = helmchart::Sources {
+        client: client(),
+        git: repositories.clone(),
+        helm: helm_repositories.clone(),
+        bucket: buckets,
+    };
+    let charts = HelmChartPhases::new(helmchart::Context {
+        client: client(),
+        storage: Arc::clone(&storage),
+        sources: chart_sources,
+        limits: helm_limits(&flags),
+        registries: registries.clone(),
+        public_root: public_root.clone(),
+    });
+    let chart_cache = Cache::with_index(helmchart::index_names);
+    let charts = SourceReconciler::new(charts, Arc::clone(&storage));
+    let waker = kinds.drive_with(charts, chart_cache.clone(), &process, &flags);
+    let charts = helmchart::wake_dependants(chart_cache, waker);
+    let git = SourceReconciler::new(git, Arc::clone(&storage)).telling(Arc::clone(&charts));
+    kinds.drive_with(git, repositories, &process, &flags);
+    let helm = SourceReconciler::new(helm, Arc::clone(&storage)).telling(charts);
+    kinds.drive_with(helm, helm_repositories, &process, &flags);
+    kinds.drive(SourceReconciler::new(oci, Arc::clone(&storage)), &process, &flags);
     let storage_addr = flags.storage_addr.clone();
     process
         .lead(move |stop| async move {
             // Only the leader serves: a standby's storage is empty, and the readiness probe of the stock Deployment relies on it.
             let serving = serve_artifacts(&storage_addr, storage.root(), stop.clone());
             tokio::select! {
-                () = dispatcher.run(stop.clone()) => Ok(()),
+                () = kinds.run(stop.clone()) => Ok(()),
                 Err(source) = serving => Err(ProcessError::Serve { name: "artifact", source }),
             }
         })
         .await?;
     Ok(())
+}
+
+/// A kind's dispatcher, ready to run until it is told to stop.
+type Driven = Box<dyn FnOnce(CancellationToken) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+/// The dispatchers of all kinds.
+#[derive(Default)]
+struct Kinds(Vec<Driven>);
+
+impl Kinds {
+    /// Adds a kind, and returns what wakes objects of it.
+    fn drive<R: Reconciler>(&mut self, reconciler: R, process: &Process, flags: &Flags) -> Waker {
+        self.drive_with(reconciler, Cache::default(), process, flags)
+    }
+
+    /// [`Kinds::drive`] with a cache that others look into as well.
+    fn drive_with<R: Reconciler>(
+        &mut self,
+        reconciler: R,
+        cache: Cache<R::Object>,
+        process: &Process,
+        flags: &Flags,
+    ) -> Waker {
+        let dispatcher = Dispatcher::new(
+            reconciler,
+            process.client().clone(),
+            cache,
+            process.recorder().clone(),
+            process.metrics().clone(),
+            settings(flags, process),
+        );
+        let waker = dispatcher.waker();
+        self.0.push(Box::new(|stop| Box::pin(dispatcher.run(stop))));
+        waker
+    }
+
+    /// Runs them all, each in a task of its own, until `stop` is cancelled.
+    async fn run(self, stop: CancellationToken) {
+        let mut running = JoinSet::new();
+        for driven in self.0 {
+            running.spawn(driven(stop.clone()));
+        }
+        while let Some(ended) = running.join_next().await {
+            // A controller without one of its kinds would look alive and do nothing; better it ends and is started anew.
+            if let Err(error) = ended
+                && let Ok(panic) = error.try_into_panic()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// Bounds of charts and indexes.
+fn helm_limits(flags: &Flags) -> HelmLimits {
+    let chart = ChartLimits {
+        archive_bytes: flags.helm_chart_max_size,
+        file_bytes: flags.helm_chart_file_max_size,
+        ..ChartLimits::DEFAULT
+    };
+    HelmLimits { chart, index_bytes: flags.helm_index_max_size }
+}
+
+/// Whether objects may log in at clouds with a service account of theirs.
+fn service_account_identity(gates: &FeatureGates) -> ServiceAccountIdentity {
+    if gates.enabled("ObjectLevelWorkloadIdentity") {
+        ServiceAccountIdentity::Permitted
+    } else {
+        ServiceAccountIdentity::Refused
+    }
 }
 
 fn open_storage(flags: &Flags, hostname: &str) -> Result<Storage, AppError> {
@@ -95,6 +208,26 @@ fn open_storage(flags: &Flags, hostname: &str) -> Result<Storage, AppError> {
     let retention = Retention { ttl: flags.artifact_retention_ttl, records: flags.artifact_retention_records };
     let algorithm: Algorithm = flags.artifact_digest_algo.parse().map_err(AppError::Algorithm)?;
     Storage::new(&flags.storage_path, &host, retention, algorithm).map_err(AppError::Storage)
+}
+
+/// What all Git remotes share. Algorithms that are not known are left out, as in any negotiation.
+fn connections(flags: &Flags, gates: &FeatureGates) -> Connections {
+    let (ssh, unknown) = SshAlgorithms::from_names(&flags.ssh_hostkey_algos, &flags.ssh_kex_algos);
+    if !unknown.is_empty() {
+        tracing::error!(algorithms = unknown.join(","), "unknown SSH algorithms are left out");
+    }
+    let cache = TokenCache::new(
+        flags.token_cache_max_size,
+        flags.token_cache_max_duration,
+        Clock::system(),
+        Arc::new(NoObserver),
+    );
+    let identities = if gates.enabled("ObjectLevelWorkloadIdentity") {
+        ObjectIdentities::Allowed
+    } else {
+        ObjectIdentities::Refused
+    };
+    Connections { pool: ClientPool::default(), ssh, providers: Providers::new(Arc::new(cache), identities) }
 }
 
 fn settings(flags: &Flags, process: &Process) -> Settings {
@@ -109,7 +242,7 @@ fn settings(flags: &Flags, process: &Process) -> Settings {
     }
 }
 
-async fn serve_artifacts(address: &str, root: &Path, stop: tokio_util::sync::CancellationToken) -> std::io::Result<()> {
+async fn serve_artifacts(address: &str, root: &Path, stop: CancellationToken) -> std::io::Result<()> {
     match probes::bind("--storage-addr", address).await? {
         Some(listener) => probes::serve(listener, file_server::routes(root.to_owned()), stop).await,
         None => Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "--storage-addr must not be empty")),

@@ -79,6 +79,9 @@ pub struct Flags {
     /// How long a token is kept at the most.
     #[arg(long, default_value = "1h", value_parser = parse_duration)]
     pub token_cache_max_duration: Duration,
+    /// A directory with the trusted root of the public Sigstore, as Sigstore's tools keep it; empty for none.
+    #[arg(long, default_value = "", env = "TUF_ROOT", hide_default_value = true)]
+    pub sigstore_root_path: String,
     /// The directory of the Git mirrors, which keep what was fetched between reconciles; it may be lost at any time.
     #[arg(long, default_value = "/tmp/sluice-git")]
     pub git_mirror_path: PathBuf,

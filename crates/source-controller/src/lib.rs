@@ -7,4 +7,7 @@ pub mod app;
 pub mod file_server;
 pub mod flags;
 mod gitrepository;
+mod helmchart;
+mod helmrepository;
+mod ocirepository;
 mod source;

@@ -7,9 +7,11 @@
 mod collect;
 mod conclude;
 mod publish;
+pub(crate) mod registry;
 mod report;
 pub(crate) mod secrets;
 mod stored;
+pub(crate) mod verify;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use sluice_runtime::queue::{Key, Queue};
 use sluice_runtime::recorder::Notice;
 use sluice_storage::Storage;
 
-pub(crate) use conclude::{Done, Told, Verdict};
+pub(crate) use conclude::{Done, Retry, Told, Verdict};
 pub(crate) use publish::{PublishFailed, publish};
 pub(crate) use report::Report;
 pub(crate) use stored::Stored;

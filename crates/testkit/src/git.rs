@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use url::Url;
 
-pub(crate) use tls::ServerTls;
+pub(crate) use tls::{CountingListener, ServerTls, TlsListener};
 pub use working_copy::WorkingCopy;
 pub(crate) use working_copy::git as run_git;
 

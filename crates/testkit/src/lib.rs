@@ -5,6 +5,7 @@
 pub mod azure;
 pub mod control_plane;
 pub mod controller;
+pub mod files;
 pub mod git;
 pub mod proxy;
 pub mod registry;

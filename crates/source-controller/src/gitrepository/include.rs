@@ -62,16 +62,15 @@ pub(crate) fn content_differs(current: &[Artifact], observed: &[Artifact]) -> bo
 /// objects that include each other would wake each other forever.
 pub(crate) fn is_outdated_by(including: &GitRepository, included: &str, artifact: &Artifact) -> bool {
     let observed = including.status.as_ref().map(|status| status.included_artifacts.as_slice()).unwrap_or_default();
-    let mut includes = including.spec.include.iter().enumerate();
-    includes.any(|(index, include)| {
-        include.repository.name == included
-            && observed.get(index).is_none_or(|observed| !same_revision(observed, artifact))
+    let mut wanted = including.spec.include.iter().enumerate();
+    wanted.any(|(index, include)| {
+        include.repository.name == included && observed.get(index).is_none_or(|known| !same_revision(known, artifact))
     })
 }
 
 fn same_revision(one: &Artifact, other: &Artifact) -> bool {
-    let parsed = |artifact: &Artifact| Revision::parse_recorded(&artifact.revision).ok();
-    match (parsed(one), parsed(other)) {
+    let recorded = |artifact: &Artifact| Revision::parse_recorded(&artifact.revision).ok();
+    match (recorded(one), recorded(other)) {
         (Some(one), Some(other)) => one.to_string() == other.to_string(),
         _ => one.revision == other.revision,
     }
@@ -106,9 +105,10 @@ mod tests {
         check(&[], &[], (false, false));
         check(&[a.clone(), b.clone()], &[a.clone(), b.clone()], (false, false));
         check(&[a.clone(), b.clone()], &[b.clone(), a.clone()], (false, true));
-        check(&[a.clone()], &[artifact('a', "other")], (false, true));
-        check(&[a.clone()], &[b.clone()], (true, true));
-        check(&[a], &[], (true, true));
+        let (one, other) = (std::slice::from_ref(&a), std::slice::from_ref(&b));
+        check(one, &[artifact('a', "other")], (false, true));
+        check(one, other, (true, true));
+        check(one, &[], (true, true));
     }
 
     #[test]

@@ -5,14 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sluice_api::meta::Artifact;
 use sluice_api::source::GitInclude;
-use sluice_archive::{Content, FileMode, Limits, Node, UnpackError, unpack, walk_directory};
+use sluice_archive::{Content, FileMode, Limits, Node, Summary, UnpackError, unpack, walk_directory};
 use sluice_artifact::{ArtifactPath, Digest};
 use sluice_git::EntryKind;
 use sluice_sourceignore::{IGNORE_FILE, MAX_TEXT_BYTES};
@@ -122,19 +122,43 @@ fn clamp(path: &str) -> Components {
     components
 }
 
+/// What is included at a place.
+#[derive(Debug)]
+pub(super) enum Included {
+    Directory,
+    File {
+        mode: FileMode,
+        /// Where it is unpacked.
+        path: PathBuf,
+    },
+}
+
 /// The files of all includes, by their place in the tree.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    pub(super) nodes: BTreeMap<Components, Node<'static>>,
+    pub(super) nodes: BTreeMap<Components, Included>,
     /// `.sourceignore` files among them, by directory.
     pub(super) ignore_files: Vec<(Components, Vec<u8>)>,
     /// Kept until the content has been packed.
-    _unpacked: Vec<TempDir>,
+    unpacked: Vec<TempDir>,
+    /// What is on disk so far. All includes together may have what one artifact may: a list of a thousand large ones would fill the disk.
+    used: Used,
 }
 
-impl std::fmt::Debug for Overlay {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Overlay({} entries)", self.nodes.len())
+#[derive(Debug, Default)]
+struct Used {
+    entries: u64,
+    bytes: u64,
+}
+
+impl Used {
+    fn rest(&self) -> Limits {
+        let limits = Limits::default();
+        Limits {
+            entries: limits.entries.saturating_sub(self.entries),
+            total_bytes: limits.total_bytes.saturating_sub(self.bytes),
+            ..limits
+        }
     }
 }
 
@@ -166,9 +190,20 @@ pub(crate) async fn copy(
     copying.await.unwrap_or(Err(IncludeFailed::Abandoned))
 }
 
+impl Included {
+    /// The content of a file.
+    pub(super) fn open(path: &Path) -> std::io::Result<Content<'static>> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok(Content::from_reader(size, file))
+    }
+}
+
 impl Overlay {
     fn add(&mut self, storage: &Storage, include: &Include, taken: &Taken) -> Result<(), CopyError> {
-        let dir = unpack_artifact(storage, &include.artifact)?;
+        let (dir, summary) = unpack_artifact(storage, &include.artifact, &self.used.rest())?;
+        self.used.entries += summary.files + summary.directories;
+        self.used.bytes += summary.content_bytes;
         let source = dir.path().join(path_of(&include.from));
         let shown = || String::from_utf8_lossy(&include.from.join(&b'/')).into_owned();
         // An unpacked artifact has no links, so this stays below the directory.
@@ -182,13 +217,14 @@ impl Overlay {
         };
         self.make_way(&include.to, taken, metadata.is_dir())?;
         if metadata.is_dir() {
-            self.nodes.insert(include.to.clone(), Node::Directory);
+            self.nodes.insert(include.to.clone(), Included::Directory);
             self.add_directory(&source, &include.to)?;
         } else {
             self.add_ignore_file(&source, &include.to)?;
-            self.nodes.insert(include.to.clone(), file(FileMode::from_bits(metadata.mode()), source));
+            let mode = FileMode::from_bits(metadata.mode());
+            self.nodes.insert(include.to.clone(), Included::File { mode, path: source });
         }
-        self._unpacked.push(dir);
+        self.unpacked.push(dir);
         Ok(())
     }
 
@@ -203,7 +239,7 @@ impl Overlay {
             match self.kind(parent, taken) {
                 Some(EntryKind::Directory) => {}
                 Some(_) => return Err(CopyError::NotADirectory(shown(parent))),
-                None => drop(self.nodes.insert(parent.to_vec(), Node::Directory)),
+                None => drop(self.nodes.insert(parent.to_vec(), Included::Directory)),
             }
         }
         match self.kind(to, taken) {
@@ -219,8 +255,8 @@ impl Overlay {
 
     fn kind(&self, place: &[Vec<u8>], taken: &Taken) -> Option<EntryKind> {
         match self.nodes.get(place) {
-            Some(Node::Directory) => Some(EntryKind::Directory),
-            Some(Node::File { .. } | Node::Other) => Some(EntryKind::File),
+            Some(Included::Directory) => Some(EntryKind::Directory),
+            Some(Included::File { .. }) => Some(EntryKind::File),
             None => taken.get(place).copied(),
         }
     }
@@ -230,10 +266,16 @@ impl Overlay {
             let entry = entry.map_err(CopyError::Files)?;
             let below: Components = entry.path.split(|byte| *byte == b'/').map(<[u8]>::to_vec).collect();
             let place = [to.as_slice(), &below].concat();
-            if matches!(entry.node, Node::File { .. }) {
-                self.add_ignore_file(&source.join(path_of(&below)), &place)?;
-            }
-            self.nodes.insert(place, entry.node);
+            let included = match entry.node {
+                Node::Directory => Included::Directory,
+                Node::File { mode, .. } => {
+                    let path = source.join(path_of(&below));
+                    self.add_ignore_file(&path, &place)?;
+                    Included::File { mode, path }
+                }
+                Node::Other => continue,
+            };
+            self.nodes.insert(place, included);
         }
         Ok(())
     }
@@ -252,24 +294,21 @@ impl Overlay {
     }
 }
 
-fn unpack_artifact(storage: &Storage, artifact: &Artifact) -> Result<TempDir, CopyError> {
-    let (Ok(path), Ok(digest)) = (artifact.path.parse::<ArtifactPath>(), artifact.digest.parse::<Digest>()) else {
+fn unpack_artifact(storage: &Storage, artifact: &Artifact, limits: &Limits) -> Result<(TempDir, Summary), CopyError> {
+    let (Ok(path), Ok(expected)) = (artifact.path.parse::<ArtifactPath>(), artifact.digest.parse::<Digest>()) else {
         return Err(CopyError::Status);
     };
-    // A file that was tampered with must not become a part of another artifact.
-    storage.verify(&path, &digest).map_err(CopyError::Stored)?;
-    let file = storage.open(&path).map_err(CopyError::Stored)?;
+    let mut file = storage.open(&path).map_err(CopyError::Stored)?;
+    // A file that was tampered with must not become a part of another artifact. One that is replaced meanwhile is another file.
+    let (actual, _) = Digest::of_reader(expected.algorithm(), &file).map_err(CopyError::Files)?;
+    if actual != expected {
+        let (expected, actual) = (Box::new(expected), Box::new(actual));
+        return Err(CopyError::Stored(VerifyError::Mismatch { expected, actual }));
+    }
+    file.rewind().map_err(CopyError::Files)?;
     let dir = tempfile::tempdir().map_err(CopyError::Files)?;
-    unpack(file, dir.path(), &Limits::default()).map_err(CopyError::Unpack)?;
-    Ok(dir)
-}
-
-fn file(mode: FileMode, path: PathBuf) -> Node<'static> {
-    Node::file(mode, move || {
-        let file = File::open(&path)?;
-        let size = file.metadata()?.len();
-        Ok(Content::from_reader(size, file))
-    })
+    let summary = unpack(file, dir.path(), limits).map_err(CopyError::Unpack)?;
+    Ok((dir, summary))
 }
 
 fn path_of(components: &[Vec<u8>]) -> PathBuf {

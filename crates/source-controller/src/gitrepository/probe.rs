@@ -3,7 +3,7 @@
 //! Deliberately fetches nothing: one listing of the references in question.
 
 use sluice_api::meta::Artifact;
-use sluice_api::source::GitRepository;
+use sluice_api::source::{GitRepository, GitRepositoryStatus};
 use sluice_artifact::Revision;
 use sluice_git::{Reference, ReferenceError, ReferenceSpec, Remote, RemoteError, Resolved};
 
@@ -53,8 +53,9 @@ pub(crate) async fn probe(
         let stored = stored.and_then(|artifact| Revision::parse_recorded(&artifact.revision).ok());
         stored.is_some_and(|stored| stored.to_string() == *revision)
     };
+    let status = object.status.clone().unwrap_or_default();
     match resolved.revision().filter(is_stored) {
-        Some(revision) if !content_changed(object, includes) && !always_verified(object) => {
+        Some(revision) if !content_changed(object, includes, &status) && !always_verified(object) => {
             Ok(Probed::Unchanged(revision))
         }
         _ => Ok(Probed::Changed(resolved)),
@@ -63,14 +64,13 @@ pub(crate) async fn probe(
 
 /// True when the artifact has to be made, or verified, anew although its revision is the same: what shapes it differs from what it was
 /// made with.
-pub(crate) fn content_changed(object: &GitRepository, includes: &[Artifact]) -> bool {
-    let status = object.status.clone().unwrap_or_default();
+pub(crate) fn content_changed(object: &GitRepository, includes: &[Artifact], status: &GitRepositoryStatus) -> bool {
     object.spec.ignore != status.observed_ignore
         || object.spec.recurse_submodules != status.observed_recurse_submodules
         || object.spec.include != status.observed_include
         || object.spec.sparse_checkout != status.observed_sparse_checkout
         || include::content_differs(includes, &status.included_artifacts)
-        || verify::is_due(object, &status)
+        || verify::is_due(object, status)
 }
 
 /// Whether the signature is looked at in each pass: Flux clones for ranges of versions and for commits each time, so that a key that was

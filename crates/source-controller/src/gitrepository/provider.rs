@@ -1,4 +1,4 @@
-//! Logins that are not in a Secret as they are: of GitHub Apps, and in time of clouds.
+//! Logins that are not in a Secret as they are: of GitHub Apps. Those of clouds are refused by name.
 //!
 //! Deliberately no exchange of its own: what is asked of whom is the business of the crate `cloud-identity`.
 
@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 use sluice_api::source::{GitProvider, GitRepository};
-use sluice_cloud_identity::{GitHubApp, GitHubAppError, GitScheme, Identity, InvolvedObject, Platform, TokenCache, Transport};
 use sluice_cloud_identity::github_app::KEY_APP_ID;
+use sluice_cloud_identity::{
+    GitHubApp, GitHubAppError, GitLogin, GitScheme, Identity, InvolvedObject, Platform, TokenCache, Transport,
+};
 use sluice_git::{Auth, Tls};
 use sluice_http_client::{ClientConfig, ConfigError, Proxy, TrustRoots};
 
@@ -33,13 +35,18 @@ pub(crate) enum ProviderError {
     GateClosed,
     /// The app's data are wrong, or GitHub refused.
     #[error("failed to configure authentication options")]
-    App(#[source] GitHubAppError),
+    App(#[source] Box<GitHubAppError>),
+    /// A cloud whose logins are not built. Going on without one would be another access than the one that is asked for.
+    #[error(
+        "spec.provider '{0}' is not supported by this version of source-controller; remove the field, or run Flux's source-controller for this object"
+    )]
+    Unsupported(GitProvider),
     /// Certificates or proxy are unusable.
     #[error("failed to configure authentication options")]
     Config(#[source] ConfigError),
 }
 
-/// Whether objects may name a service account.
+/// Whether objects may have an identity of their own: a service account's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum ObjectIdentities {
     /// They may not: the gate is closed.
@@ -79,22 +86,17 @@ impl Providers {
     }
 
     /// The login that takes the place of what Secret and URL have; `None` where they are all there is.
-    pub(super) async fn login(
-        &self,
-        object: &GitRepository,
-        from: &From<'_>,
-    ) -> Result<Option<Auth>, ProviderError> {
+    pub(super) async fn login(&self, object: &GitRepository, from: &From<'_>) -> Result<Option<Auth>, ProviderError> {
         let has_app_data = from.data.get(KEY_APP_ID).is_some_and(|id| !id.is_empty());
         match object.provider() {
             GitProvider::GitHub if from.secret.is_none() => Err(ProviderError::NoSecret),
             GitProvider::GitHub if !has_app_data => Err(ProviderError::NoAppData),
             GitProvider::GitHub => self.github(object, from).await.map(Some),
-            GitProvider::Azure | GitProvider::Aws => {
+            provider @ (GitProvider::Azure | GitProvider::Aws) => {
                 let account = object.spec.service_account_name.as_deref().filter(|name| !name.is_empty());
                 match (account, self.object_identities) {
                     (Some(_), ObjectIdentities::Refused) => Err(ProviderError::GateClosed),
-                    // Refused by name before a pass comes here.
-                    (Some(_), ObjectIdentities::Allowed) | (None, _) => Ok(None),
+                    (Some(_), ObjectIdentities::Allowed) | (None, _) => Err(ProviderError::Unsupported(provider)),
                 }
             }
             GitProvider::Generic | GitProvider::Other(_) => match from.secret.filter(|_| has_app_data) {
@@ -105,33 +107,51 @@ impl Providers {
     }
 
     async fn github(&self, object: &GitRepository, from: &From<'_>) -> Result<Auth, ProviderError> {
-        let app = GitHubApp::from_secret(from.data).map_err(ProviderError::App)?;
-        let config = ClientConfig {
-            roots: from.tls.ca.clone().map_or(TrustRoots::System, TrustRoots::SystemAnd),
-            identity: from.tls.identity.clone(),
-            proxy: from.proxy.clone(),
-            request_timeout: Some(object.timeout().min(MAX_EXCHANGE)),
-            ..ClientConfig::default()
-        };
-        let transport = Transport::new(&config).map_err(ProviderError::Config)?;
-        let involved = InvolvedObject {
-            kind: "GitRepository".to_owned(),
-            name: object.name_any(),
-            namespace: object.namespace().unwrap_or_default(),
-            operation: "reconcile".to_owned(),
-        };
-        let identity = Identity {
+        let app = GitHubApp::from_secret(from.data).map_err(refused)?;
+        let (transport, involved) = (transport(object, from)?, involved(object));
+        let identity = self.identity(&transport, &involved);
+        identity.github_app_git_login(&app).await.map(auth).map_err(refused)
+    }
+
+    fn identity<'a>(&'a self, transport: &'a Transport, object: &'a InvolvedObject) -> Identity<'a> {
+        Identity {
             platform: &self.platform,
-            transport: &transport,
+            transport,
             cache: &self.cache,
-            object: Some(&involved),
+            object: Some(object),
             service_account: None,
-        };
-        let login = identity.github_app_git_login(&app).await.map_err(ProviderError::App)?;
-        Ok(match login.scheme {
-            GitScheme::Basic { username, password } => Auth::Basic { username: username.expose().clone(), password },
-            GitScheme::Bearer(token) => Auth::Bearer(token),
-        })
+        }
+    }
+}
+
+fn refused(error: GitHubAppError) -> ProviderError {
+    ProviderError::App(Box::new(error))
+}
+
+fn transport(object: &GitRepository, from: &From<'_>) -> Result<Transport, ProviderError> {
+    let config = ClientConfig {
+        roots: from.tls.ca.clone().map_or(TrustRoots::System, TrustRoots::SystemAnd),
+        identity: from.tls.identity.clone(),
+        proxy: from.proxy.clone(),
+        request_timeout: Some(object.timeout().min(MAX_EXCHANGE)),
+        ..ClientConfig::default()
+    };
+    Transport::new(&config).map_err(ProviderError::Config)
+}
+
+fn involved(object: &GitRepository) -> InvolvedObject {
+    InvolvedObject {
+        kind: "GitRepository".to_owned(),
+        name: object.name_any(),
+        namespace: object.namespace().unwrap_or_default(),
+        operation: "reconcile".to_owned(),
+    }
+}
+
+fn auth(login: GitLogin) -> Auth {
+    match login.scheme {
+        GitScheme::Basic { username, password } => Auth::Basic { username: username.expose().clone(), password },
+        GitScheme::Bearer(token) => Auth::Bearer(token),
     }
 }
 

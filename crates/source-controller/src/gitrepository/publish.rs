@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use sluice_api::meta::Artifact;
 use sluice_api::source::GitRepository;
-use sluice_archive::{Content, FileMode, Node, PackError, PackLimits, TarGzBuilder};
+use sluice_archive::{Content, FileMode, PackError, PackLimits, TarGzBuilder};
 use sluice_git::{Entry, EntryKind, Mirror, SparsePaths, StoreError, Tree, Visit, VisitError, WalkError, WalkLimits};
 use sluice_sourceignore::{Builtin, EntryKind as IgnoreKind, IGNORE_FILE, Matcher, MatcherBuilder, SourceIgnoreError};
 use sluice_storage::{PublishError, Storage};
 
 use super::fetch::FetchedCommit;
-use super::overlay::{Components, Include, Overlay, Taken};
+use super::overlay::{Components, Include, Included, Overlay, Taken};
 use crate::source::{self, PublishFailed};
 
 /// Directories within each other. The deepest public repositories stay below 50.
@@ -91,9 +91,9 @@ pub(crate) async fn checkout(
     includes: &[Include],
 ) -> Result<Checkout, StoreFailed> {
     let tree = fetched.tree(mirror).await.map_err(StoreFailed::Mirror)?;
-    let sparse = SparsePaths::new(&object.spec.sparse_checkout);
-    let places: HashSet<Components> =
-        includes.iter().flat_map(|include| include.places().map(<[_]>::to_vec)).collect();
+    let directories = object.spec.sparse_checkout.clone();
+    let sparse = SparsePaths::new(&directories);
+    let places: HashSet<Components> = includes.iter().flat_map(|include| include.places().map(<[_]>::to_vec)).collect();
     let reading = tokio::task::spawn_blocking(move || {
         let (mut ignore_files, mut taken) = (Vec::new(), Taken::new());
         tree.walk_within(&sparse, walk_limits(), &mut |entry: &Entry<'_>| {
@@ -109,12 +109,20 @@ pub(crate) async fn checkout(
             Ok(Visit::Continue)
         })
         .map_err(|error| match error {
-            WalkError::Absent { .. } => StoreFailed::Sparse(error),
+            WalkError::Absent { path } => {
+                StoreFailed::Sparse(WalkError::Absent { path: as_written(&directories, path) })
+            }
             error => StoreFailed::Tree(error),
         })?;
         Ok(Checkout { tree, sparse, ignore_files, taken })
     });
     reading.await.unwrap_or(Err(StoreFailed::Abandoned))
+}
+
+/// A directory as the user wrote it.
+fn as_written(directories: &[String], path: String) -> String {
+    let trimmed = |written: &&String| written.strip_prefix("./").unwrap_or(written).trim_end_matches('/') == path;
+    directories.iter().find(trimmed).cloned().unwrap_or(path)
 }
 
 /// Packs the tree with what is included and publishes the archive.
@@ -159,12 +167,7 @@ fn matcher(checkout: &Checkout, overlay: &Overlay, spec: Option<&str>) -> Result
 }
 
 /// Writes every entry that is not ignored. A directory that is ignored is still looked into: what is below may be included again.
-fn pack(
-    checkout: &Checkout,
-    overlay: Overlay,
-    matcher: &Matcher,
-    out: &mut dyn Write,
-) -> Result<(), PackFailed> {
+fn pack(checkout: &Checkout, overlay: Overlay, matcher: &Matcher, out: &mut dyn Write) -> Result<(), PackFailed> {
     let archive = TarGzBuilder::new(out, PackLimits::default()).map_err(PackFailed::Archive)?;
     let mut packing = Packing { archive, matcher, pending: overlay.nodes.into_iter().peekable() };
     let walked = checkout.tree.walk_within(&checkout.sparse, walk_limits(), &mut |entry: &Entry<'_>| {
@@ -184,7 +187,7 @@ fn pack(
 struct Packing<'m, W: Write> {
     archive: TarGzBuilder<W>,
     matcher: &'m Matcher,
-    pending: Peekable<IntoIter<Components, Node<'static>>>,
+    pending: Peekable<IntoIter<Components, Included>>,
 }
 
 impl<W: Write> Packing<'_, W> {
@@ -193,12 +196,12 @@ impl<W: Write> Packing<'_, W> {
         while let Some((next, node)) = self.pending.next_if(|(next, _)| place.is_none_or(|place| next <= place)) {
             let path = next.join(&b'/');
             match node {
-                Node::Directory if self.keeps(&next, IgnoreKind::Directory) => self.archive.directory(&path)?,
-                Node::File { mode, open } if self.keeps(&next, IgnoreKind::Other) => {
+                Included::Directory if self.keeps(&next, IgnoreKind::Directory) => self.archive.directory(&path)?,
+                Included::File { mode, path: file } if self.keeps(&next, IgnoreKind::Other) => {
                     let read = |source| PackError::Read { path: path.escape_ascii().to_string(), source };
-                    self.archive.file(&path, mode, open().map_err(read)?)?;
+                    self.archive.file(&path, mode, Included::open(&file).map_err(read)?)?;
                 }
-                Node::Directory | Node::File { .. } | Node::Other => {}
+                Included::Directory | Included::File { .. } => {}
             }
             if place == Some(&next) {
                 return Ok(true);

@@ -96,8 +96,8 @@ pub(crate) async fn verify(
             Err(source) => return Err(VerifyError::Commit { commit: id.to_string(), source }),
         }
     }
-    let lines: String = found.iter().map(|line| format!("\n\t- {line}")).collect();
-    Ok(Some(Verified { mode: mode.as_str().to_owned(), message: format!("verified signature of{lines}") }))
+    let message = format!("verified signature of\n\t- {}", found.join("\n\t- "));
+    Ok(Some(Verified { mode: mode.as_str().to_owned(), message }))
 }
 
 fn check(object: &SignedObject, keys: &Keys, now: Timestamp) -> Result<KeyId, GitSignatureError> {

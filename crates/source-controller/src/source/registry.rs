@@ -1,7 +1,7 @@
 //! What it takes to talk to a registry on behalf of an object: pull secrets, the login at a cloud, TLS, and the way out.
 //!
 //! Deliberately sends nothing to a registry: what comes of it are the options of a client. The only calls are live reads of Secrets and of
-//! the ServiceAccount.
+//! the service account.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::secrets::{self, BadSecret, SecretError, Secrets, TlsMaterial};
 const DOCKER_CONFIG_JSON: &str = ".dockerconfigjson";
 const DOCKER_CFG: &str = ".dockercfg";
 
-/// The most pull secrets of one ServiceAccount that are read: each is a request.
+/// The most pull secrets of one service account that are read: each is a request.
 const MAX_PULL_SECRETS: usize = 64;
 
 /// What a spec says of its registry.
@@ -28,7 +28,7 @@ pub(crate) struct Registry<'a> {
     pub(crate) url: &'a str,
     /// Name of the Secret with a docker configuration.
     pub(crate) secret: Option<&'a str>,
-    /// Name of the ServiceAccount whose pull secrets are used, or whose identity logs in.
+    /// Name of the service account whose pull secrets are used, or whose identity logs in.
     pub(crate) service_account: Option<&'a str>,
     /// Name of the Secret with certificates.
     pub(crate) certificates: Option<&'a str>,
@@ -59,13 +59,13 @@ pub(crate) enum PullSecretError {
     /// The Secret that the object names.
     #[error(transparent)]
     Secret(SecretError),
-    /// The ServiceAccount that the object names is not there.
+    /// The service account that the object names is not there.
     #[error("serviceaccounts \"{0}\" not found")]
     NoServiceAccount(String),
-    /// The ServiceAccount cannot be read.
+    /// The service account cannot be read.
     #[error("failed to get service account '{0}'")]
     ServiceAccount(String, #[source] kube::Error),
-    /// A Secret that the ServiceAccount names.
+    /// A Secret that the service account names.
     #[error(transparent)]
     Pull(SecretError),
     /// A Secret's docker configuration is none.
@@ -105,7 +105,7 @@ pub(crate) enum AccessError {
         #[source]
         source: SecretFailed,
     },
-    /// A ServiceAccount's identity is an option that has to be switched on.
+    /// A service account's identity is an option that has to be switched on.
     #[error(
         "to use spec.serviceAccountName for provider authentication please enable the ObjectLevelWorkloadIdentity feature gate in the controller"
     )]
@@ -116,13 +116,13 @@ pub(crate) enum AccessError {
 }
 
 /// Makes options of clients for objects.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Registries {
     client: Client,
     identity: ServiceAccountIdentity,
 }
 
-/// Whether objects may log in with a ServiceAccount's identity: the gate `ObjectLevelWorkloadIdentity`.
+/// Whether objects may log in with a service account's identity: the gate `ObjectLevelWorkloadIdentity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ServiceAccountIdentity {
     /// The gate is on.
@@ -132,7 +132,7 @@ pub(crate) enum ServiceAccountIdentity {
 }
 
 impl Registries {
-    /// Reads Secrets and ServiceAccounts with `client`.
+    /// Reads Secrets and service accounts with `client`.
     pub(crate) fn new(client: Client, identity: ServiceAccountIdentity) -> Self {
         Self { client, identity }
     }
@@ -177,7 +177,7 @@ impl Registries {
         }
     }
 
-    /// The pull secrets of an object and its ServiceAccount; `None` if it names none.
+    /// The pull secrets of an object and its service account; `None` if it names none.
     async fn keyring<K: kube::Resource>(
         &self,
         object: &K,
@@ -198,7 +198,7 @@ impl Registries {
         Ok(keyring)
     }
 
-    /// The names of a ServiceAccount's pull secrets.
+    /// The names of a service account's pull secrets.
     async fn pull_secrets<K: kube::Resource>(&self, object: &K, account: &str) -> Result<Vec<String>, PullSecretError> {
         let api: Api<ServiceAccount> =
             Api::namespaced(self.client.clone(), &object.meta().namespace.clone().unwrap_or_default());

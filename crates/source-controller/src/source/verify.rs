@@ -7,12 +7,15 @@ mod cosign;
 mod notation;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use sluice_api::meta::LocalObjectReference;
 use sluice_api::source::{OidcIdentity, SignatureProvider};
 use sluice_oci::{Client, Digest, OciError};
-use sluice_signatures::cosign::{Identity, IdentityError, IdentityPattern, TrustedRoot, TrustedRootError, trusted_root};
+use sluice_signatures::cosign::{
+    Identity, IdentityError, IdentityPattern, TrustedRoot, TrustedRootError, trusted_root,
+};
 use sluice_signatures::notation::{NotationError, PolicyError, TRUST_POLICY_KEY, TrustPolicy};
 use sluice_signatures::x509::key::PublicKey;
 use sluice_signatures::x509::{Certificate, X509Error};
@@ -167,6 +170,9 @@ pub(crate) enum VerifyError {
     /// The registry did not give the signatures.
     #[error(transparent)]
     Registry(#[from] OciError),
+    /// It took too long, over all signatures together.
+    #[error("timed out after {0:?}")]
+    Timeout(Duration),
 }
 
 /// Where the root of the public Sigstore is to be found.
@@ -197,7 +203,8 @@ impl PublicRoot {
     }
 }
 
-/// Reads what `demand` trusts and verifies the artifact of the client's repository with this digest.
+/// Reads what `demand` trusts and verifies the artifact of the client's repository with this digest, within `timeout`: one request is bounded
+/// by the client, but there may be many signatures.
 ///
 /// # Errors
 /// See [`VerifyFailed`].
@@ -206,13 +213,14 @@ pub(crate) async fn verify(
     demand: &Demand<'_>,
     public_root: &PublicRoot,
     (client, digest): (&Client, &Digest),
-    now: Timestamp,
+    timeout: Duration,
 ) -> Result<Verified, VerifyFailed> {
     let verified = async {
         let trusted = Trusted::read(secrets, demand, public_root).await?;
-        trusted.verify(client, digest, now).await
+        trusted.verify(client, digest, Timestamp::now()).await
     };
-    verified.await.map_err(|source| VerifyFailed { provider: demand.provider_text(), source })
+    let verified = tokio::time::timeout(timeout, verified).await.unwrap_or(Err(VerifyError::Timeout(timeout)));
+    verified.map_err(|source| VerifyFailed { provider: demand.provider_text(), source })
 }
 
 impl Trusted {
@@ -244,8 +252,7 @@ impl Trusted {
             }
             (SignatureProvider::Notation, Some(reference)) => {
                 let data = secrets.data(&reference.name).await?;
-                notation_trust(&data, &secrets.full_name(&reference.name))
-                    .map(|trust| Self::Notation(Box::new(trust)))
+                notation_trust(&data, &secrets.full_name(&reference.name)).map(|trust| Self::Notation(Box::new(trust)))
             }
             (SignatureProvider::Notation, None) => Err(VerifyError::NoSecret),
             (SignatureProvider::Other(_), _) => Err(VerifyError::Provider),
@@ -278,8 +285,11 @@ impl Trusted {
 fn public_keys(data: &SecretData, secret: &str) -> Result<Vec<PublicKey>, VerifyError> {
     let keys = data.iter().filter(|(key, _)| key.ends_with(PUBLIC_KEY_SUFFIX));
     keys.map(|(key, pem)| {
-        sluice_signatures::cosign::parse_public_key(pem)
-            .map_err(|source| VerifyError::Material { secret: secret.to_owned(), key: key.clone(), source })
+        sluice_signatures::cosign::parse_public_key(pem).map_err(|source| VerifyError::Material {
+            secret: secret.to_owned(),
+            key: key.clone(),
+            source,
+        })
     })
     .collect()
 }
@@ -297,8 +307,8 @@ fn notation_trust(data: &SecretData, secret: &str) -> Result<NotationTrust, Veri
     let Some(policy) = data.get(TRUST_POLICY_KEY) else {
         return Err(VerifyError::Missing { what: TRUST_POLICY_KEY, secret: secret.to_owned() });
     };
-    let policy = TrustPolicy::from_json(policy)
-        .map_err(|source| VerifyError::Policy { secret: secret.to_owned(), source })?;
+    let policy =
+        TrustPolicy::from_json(policy).map_err(|source| VerifyError::Policy { secret: secret.to_owned(), source })?;
     let mut certificates = Vec::new();
     for (key, file) in data {
         if CERTIFICATE_SUFFIXES.iter().any(|suffix| key.ends_with(suffix)) {

@@ -51,15 +51,15 @@ impl ServerTls {
 }
 
 /// Accepts connections whose handshake succeeds; others are dropped, one at a time.
-pub(super) struct TlsListener {
-    pub(super) listener: CountingListener,
-    pub(super) acceptor: TlsAcceptor,
+pub(crate) struct TlsListener {
+    pub(crate) listener: CountingListener,
+    pub(crate) acceptor: TlsAcceptor,
 }
 
 /// Counts the connections accepted.
-pub(super) struct CountingListener {
-    pub(super) listener: TcpListener,
-    pub(super) connections: Arc<AtomicUsize>,
+pub(crate) struct CountingListener {
+    pub(crate) listener: TcpListener,
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl axum::serve::Listener for CountingListener {

@@ -12,11 +12,7 @@ use sluice_signatures::x509::key::PublicKey;
 use super::{Verified, VerifyError, is_of_one};
 
 /// Any of the keys.
-pub(super) async fn verify_keys(
-    client: &Client,
-    digest: &Digest,
-    keys: &[PublicKey],
-) -> Result<Verified, VerifyError> {
+pub(super) async fn verify_keys(client: &Client, digest: &Digest, keys: &[PublicKey]) -> Result<Verified, VerifyError> {
     let reference = || client.repository().at(*digest).to_string();
     if keys.is_empty() {
         return Err(VerifyError::NoMatch(reference()));
