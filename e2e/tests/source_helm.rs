@@ -1,4 +1,4 @@
-//! HelmRepositories and HelmCharts on a real API server, with file servers, a Git server and a registry as their origins.
+//! Helm repositories and charts on a real API server, with file servers, a Git server and a registry as their origins.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -99,7 +99,9 @@ fn web(version: &str) -> Result<Vec<u8>> {
 fn index(versions: &[&str], at: &str) -> String {
     let mut text = "apiVersion: v1\nentries:\n  web:\n".to_owned();
     for version in versions {
-        let entry = format!("  - apiVersion: v2\n    name: web\n    version: {version}\n    urls: [\"{at}web-{version}.tgz\"]\n");
+        let entry = format!(
+            "  - apiVersion: v2\n    name: web\n    version: {version}\n    urls: [\"{at}web-{version}.tgz\"]\n"
+        );
         text.push_str(&entry);
     }
     text
@@ -204,7 +206,8 @@ async fn static_objects(stack: &Stack, charts: &Applied) -> Result<()> {
     for object in [&oci, charts] {
         wait_until(PATIENCE, "a bare object", async || {
             let found = object.get().await?.context("it is there")?;
-            let bare = found.metadata.finalizers.is_none() && found.data["status"].as_object().is_none_or(|all| all.is_empty());
+            let bare = found.metadata.finalizers.is_none()
+                && found.data["status"].as_object().is_none_or(serde_json::Map::is_empty);
             Ok(bare.then_some(()))
         })
         .await?;
@@ -307,7 +310,8 @@ async fn charts_of_an_index_are_chosen_by_version_and_take_other_values() -> Res
     let of = ("HelmRepository", "charts");
     // Before its source is there.
     let early = apply(&client, chart("early", "web", of, &json!({}))).await?;
-    let text = "False SourceUnavailable: failed to get source: helmrepositories.source.toolkit.fluxcd.io \"charts\" not found";
+    let text =
+        "False SourceUnavailable: failed to get source: helmrepositories.source.toolkit.fluxcd.io \"charts\" not found";
     wait_failed(&early, text).await?;
     let charts = apply(&client, repository("charts", &format!("{}/charts", server.url()), &login)).await?;
     let status = wait_ready(&early, "True ChartPullSucceeded: pulled 'web' chart with version '1.2.1'").await?;
@@ -320,10 +324,13 @@ async fn charts_of_an_index_are_chosen_by_version_and_take_other_values() -> Res
 
     let pulled = |version: &str| format!("True ChartPullSucceeded: pulled 'web' chart with version '{version}'");
     let packaged = |version: &str, files: &str| {
-        format!("True ChartPackageSucceeded: packaged 'web' chart with version '{version}' and merged values files [{files}]")
+        format!(
+            "True ChartPackageSucceeded: packaged 'web' chart with version '{version}' and merged values files [{files}]"
+        )
     };
     let files = json!({ "version": "1.0.0", "valuesFiles": ["values-a.yaml", "./values-b.yaml"] });
-    let missing = json!({ "version": "1.0.0", "valuesFiles": ["none.yaml", "values-b.yaml"], "ignoreMissingValuesFiles": true });
+    let missing =
+        json!({ "version": "1.0.0", "valuesFiles": ["none.yaml", "values-b.yaml"], "ignoreMissingValuesFiles": true });
     for (name, spec, expected) in [
         ("exact", json!({ "version": "1.0.0" }), pulled("1.0.0")),
         ("range", json!({ "version": "~1.0" }), pulled("1.0.0")),
@@ -372,7 +379,13 @@ async fn failures(stack: &Stack, server: &FileServer, charts: &Applied) -> Resul
         ("no-chart", "absent", json!({}), reference, "no chart name found"),
         ("bad-name", "We_b", json!({}), reference, "invalid chart name 'We_b'"),
         ("bad-range", "web", json!({ "version": "x.y.z!" }), reference, "improper constraint: x.y.z!"),
-        ("no-values", "web", json!({ "valuesFiles": ["none.yaml"] }), "False ValuesFilesError: values files merge error: ", "none.yaml"),
+        (
+            "no-values",
+            "web",
+            json!({ "valuesFiles": ["none.yaml"] }),
+            "False ValuesFilesError: values files merge error: ",
+            "none.yaml",
+        ),
     ] {
         let applied = apply(&client, chart(name, of_chart, of, &spec)).await?;
         let status = wait_failed(&applied, start).await.with_context(|| name.to_owned())?;
@@ -383,7 +396,10 @@ async fn failures(stack: &Stack, server: &FileServer, charts: &Applied) -> Resul
     let unsigned = json!({ "verify": { "provider": "cosign", "secretRef": { "name": "login" } } });
     let unsigned = apply(&client, chart("unsigned", "web", of, &unsigned)).await?;
     let status = wait_failed(&unsigned, "False VerificationError: chart verification error: not implemented").await?;
-    assert_eq!(condition(&status, "BuildFailed"), "True ChartVerificationError: chart verification error: not implemented");
+    assert_eq!(
+        condition(&status, "BuildFailed"),
+        "True ChartVerificationError: chart verification error: not implemented"
+    );
 
     let later = apply(&client, chart("later", "web", of, &json!({ "version": "3.x" }))).await?;
     let status = wait_failed(&later, reference).await?;
@@ -433,16 +449,26 @@ async fn charts_of_a_git_repository_are_packaged_with_their_dependencies() -> Re
     apply(&client, secret("login", &json!({ "username": "robot", "password": "s3cret" }))).await?;
     let _controller = stack.source_controller()?.start().await?;
     let url = stack.repository_url("git");
-    let git = object("GitRepository", "git", json!({ "url": url, "interval": "1h", "ref": { "branch": "main" } }), &json!({}));
+    let git = object(
+        "GitRepository",
+        "git",
+        json!({ "url": url, "interval": "1h", "ref": { "branch": "main" } }),
+        &json!({}),
+    );
     let git = apply(&client, git).await?;
     let of = ("GitRepository", "git");
 
     // Without an object that describes its repository, the dependency is asked for anonymously.
     let app = apply(&client, chart("app", "charts/app", of, &json!({}))).await?;
-    let status = wait_failed(&app, "False DependencyBuildError: dependency build error: failed to add remote dependency 'front'").await?;
+    let status = wait_failed(
+        &app,
+        "False DependencyBuildError: dependency build error: failed to add remote dependency 'front'",
+    )
+    .await?;
     assert!(ready(&status).contains("401 Unauthorized"), "{status}");
     assert!(condition(&status, "BuildFailed").starts_with("True DependencyBuildError: "), "{status}");
-    let described = repository("described", &format!("{}/charts/", server.url()), &json!({ "secretRef": { "name": "login" } }));
+    let described =
+        repository("described", &format!("{}/charts/", server.url()), &json!({ "secretRef": { "name": "login" } }));
     let described = apply(&client, described).await?;
     wait(&described, "the repository", |status| ready(status).starts_with("True ")).await?;
     app.request("with the repository").await?;
@@ -456,10 +482,12 @@ async fn charts_of_a_git_repository_are_packaged_with_their_dependencies() -> Re
     assert!(!names.iter().any(|name| name.ends_with("secret.txt")), "{names:?}");
     assert!(file_of(&stored(&stack, &status), "app/charts/front/Chart.yaml")?.contains("version: 1.0.0\n"));
 
-    let packaged = |version: &str| format!("True ChartPackageSucceeded: packaged 'plain' chart with version '{version}'");
+    let packaged =
+        |version: &str| format!("True ChartPackageSucceeded: packaged 'plain' chart with version '{version}'");
     let short = &head[..12];
     let merged = " and merged values files [values/prod.yaml]";
-    let by_revision = apply(&client, chart("revision", "charts/plain", of, &json!({ "reconcileStrategy": "Revision" }))).await?;
+    let by_revision =
+        apply(&client, chart("revision", "charts/plain", of, &json!({ "reconcileStrategy": "Revision" }))).await?;
     wait_ready(&by_revision, &packaged(&format!("1.2.3+{short}"))).await?;
     let both = json!({ "reconcileStrategy": "Revision", "valuesFiles": ["values/prod.yaml"] });
     let both = apply(&client, chart("both", "charts/plain", of, &both)).await?;
@@ -480,7 +508,9 @@ async fn charts_of_a_git_repository_are_packaged_with_their_dependencies() -> Re
     git.request_and_wait("second").await?;
     wait_ready(&by_revision, &packaged(&format!("1.2.3+{}", &second[..12]))).await?;
     let revision = format!("main@sha1:{second}");
-    let seen = wait(&by_version, "the new revision", |status| status["observedSourceArtifactRevision"] == revision.as_str()).await?;
+    let seen =
+        wait(&by_version, "the new revision", |status| status["observedSourceArtifactRevision"] == revision.as_str())
+            .await?;
     assert_eq!(seen["artifact"], first["artifact"]);
     copy.write("charts/plain/Chart.yaml", "apiVersion: v2\nname: plain\nversion: 1.3.0\n")?;
     copy.commit("Another version")?;
@@ -520,7 +550,8 @@ async fn charts_of_a_registry_are_chosen_by_tag() -> Result<()> {
         ("range", "docker", "1.x", "1.1.0+build"),
         ("build", "login", "1.1.0+build", "1.1.0+build"),
     ] {
-        let applied = apply(&client, chart(name, "web", ("HelmRepository", source), &json!({ "version": version }))).await?;
+        let applied =
+            apply(&client, chart(name, "web", ("HelmRepository", source), &json!({ "version": version }))).await?;
         let status = wait_ready(&applied, &pulled(expected)).await.with_context(|| name.to_owned())?;
         assert_eq!(status["artifact"]["revision"], expected, "{name}");
         assert!(file_of(&stored(&stack, &status), "web/Chart.yaml")?.contains(&format!("version: {expected}\n")));

@@ -198,6 +198,7 @@ async fn provide_credentials(client: &Client, basic: &Registry, token: &Registry
     Ok(())
 }
 
+#[expect(clippy::too_many_lines, reason = "two tables, one row per way in")]
 #[tokio::test]
 async fn registries_are_entered_with_pull_secrets_tokens_and_certificates() -> Result<()> {
     let stack = Stack::start().await?;

@@ -201,7 +201,7 @@ pub fn pack_tree<'a, W: Write>(
 
 /// Writes a normalised archive, entry by entry and without holding any content.
 pub struct TarGzBuilder<W: Write> {
-    out: GzEncoder<W>,
+    out: Blocks<GzEncoder<W>>,
     limits: PackLimits,
     summary: PackSummary,
     /// The path of the entry before, to check the order; empty for the root.
@@ -219,7 +219,7 @@ impl<W: Write> TarGzBuilder<W> {
         let out =
             GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(out, Compression::new(DEFLATE_LEVEL));
         let (summary, buffer) = (PackSummary::default(), Vec::new());
-        let mut archive = Self { out, limits, summary, previous: Vec::new(), buffer };
+        let mut archive = Self { out: Blocks::new(out), limits, summary, previous: Vec::new(), buffer };
         archive.header(&Header {
             path: b".",
             kind: TypeFlag::Directory,
@@ -264,7 +264,7 @@ impl<W: Write> TarGzBuilder<W> {
     /// [`PackError::Write`].
     pub fn finish(mut self) -> Result<(W, PackSummary), PackError> {
         self.out.write_all(&[0; 2 * BLOCK_BYTES]).map_err(PackError::Write)?;
-        let out = self.out.finish().map_err(PackError::Write)?;
+        let out = self.out.finish().and_then(GzEncoder::finish).map_err(PackError::Write)?;
         Ok((out, self.summary))
     }
 
@@ -313,6 +313,36 @@ impl<W: Write> TarGzBuilder<W> {
         let zeros = [0; BLOCK_BYTES];
         let padding = usize::try_from(padding).unwrap_or_default();
         self.out.write_all(&zeros[..padding]).map_err(PackError::Write)
+    }
+}
+
+/// Hands on blocks of one size: what deflate makes of a stream depends on the pieces that it is given, and those on how content is read.
+struct Blocks<W: Write> {
+    out: W,
+    block: Vec<u8>,
+}
+
+impl<W: Write> Blocks<W> {
+    fn new(out: W) -> Self {
+        Self { out, block: Vec::with_capacity(COPY_BUFFER_BYTES) }
+    }
+
+    fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while self.block.len() + bytes.len() >= COPY_BUFFER_BYTES {
+            let (now, later) = bytes.split_at(COPY_BUFFER_BYTES - self.block.len());
+            self.block.extend_from_slice(now);
+            self.out.write_all(&self.block)?;
+            self.block.clear();
+            bytes = later;
+        }
+        self.block.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Hands on what is left.
+    fn finish(mut self) -> io::Result<W> {
+        self.out.write_all(&self.block)?;
+        Ok(self.out)
     }
 }
 

@@ -6,10 +6,11 @@
 //! Deliberately no secret outlives those who use it: a client with a key of ours or a proxy's password is shared only while a remote
 //! has it.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use sluice_http_client::{ClientConfig, ConfigError, HttpClient, Proxy, Redirects, TrustRoots};
+use sluice_http_client::{ClientConfig, ConfigError, HttpClient, Proxy, Redirects, TrustRoots, Url};
 
 use crate::Tls;
 
@@ -23,9 +24,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// goes first.
 const MAX_IDLE_CLIENTS: usize = 32;
 
+/// Repositories whose protocol version is kept, some hundred bytes each. Beyond that all are forgotten: each then costs one more request.
+const MAX_KNOWN_V2: usize = 10_000;
+
 /// Clients by their configuration. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct ClientPool(Arc<Mutex<Clients>>);
+pub struct ClientPool(Arc<Mutex<Clients>>, Arc<Mutex<HashSet<Url>>>);
 
 #[derive(Debug, Default)]
 struct Clients {
@@ -75,6 +79,25 @@ impl ClientPool {
         }
         Ok(PooledClient(client))
     }
+
+    /// Whether the repository spoke protocol version 2 the last time. The URL has no credentials.
+    pub(crate) fn speaks_v2(&self, url: &Url) -> bool {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).contains(url)
+    }
+
+    /// Notes that the repository speaks protocol version 2.
+    pub(crate) fn remember_v2(&self, url: &Url) {
+        let mut known = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MAX_KNOWN_V2 {
+            known.clear();
+        }
+        known.insert(url.clone());
+    }
+
+    /// Notes that it is not known which version the repository speaks.
+    pub(crate) fn forget_v2(&self, url: &Url) {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).remove(url);
+    }
 }
 
 fn has_secret(tls: &Tls, proxy: &Proxy) -> bool {
@@ -100,7 +123,7 @@ fn make(tls: &Tls, proxy: &Proxy) -> Result<HttpClient, ConfigError> {
 
 #[cfg(test)]
 mod tests {
-    use sluice_http_client::{Secret, Url};
+    use sluice_http_client::Secret;
 
     use super::*;
 

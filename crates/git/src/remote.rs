@@ -69,7 +69,8 @@ impl Default for Limits {
     }
 }
 
-/// A remote and, once asked, what it said of itself. Make one for each reconcile: nothing of it is kept longer.
+/// A remote and, once asked, what it said of itself. Make one for each reconcile: the pool keeps connections, and which repositories
+/// speak version 2, nothing else.
 #[derive(Debug)]
 pub struct Remote {
     config: RemoteConfig,
@@ -183,16 +184,35 @@ impl Remote {
     }
 
     async fn list_refs_untimed(&self, prefixes: &[String]) -> Result<Vec<RemoteRef>, RemoteError> {
-        let mut refs = match self.advertisement().await? {
-            Advertisement::V0(_, refs) => refs.clone(),
-            Advertisement::V2(_) => {
-                let request = encode_ls_refs(prefixes, AGENT);
-                let answer = self.transport.request(Version::V2, request, self.config.limits.ref_bytes).await?;
-                parse_ls_refs(&answer.list().await?, self.config.limits.refs)?
-            }
+        let mut refs = match self.list_refs_at_once(prefixes).await {
+            Some(refs) => refs,
+            None => match self.advertisement().await? {
+                Advertisement::V0(_, refs) => refs.clone(),
+                Advertisement::V2(_) => self.list_refs_v2(prefixes).await?,
+            },
         };
         refs.retain(|remote| prefixes.is_empty() || prefixes.iter().any(|prefix| remote.name.starts_with(prefix)));
         Ok(refs)
+    }
+
+    /// One request in place of two: a repository that spoke version 2 the last time is asked for its references without asking for the
+    /// version first. `None` when that is not known, or no longer so; whatever is wrong then shows on the usual way.
+    async fn list_refs_at_once(&self, prefixes: &[String]) -> Option<Vec<RemoteRef>> {
+        let url = self.transport.http_url().filter(|url| self.pool.speaks_v2(url))?;
+        if self.advertisement.initialized() {
+            return None;
+        }
+        let refs = self.list_refs_v2(prefixes).await.ok().filter(|refs| !refs.is_empty());
+        if refs.is_none() {
+            self.pool.forget_v2(url);
+        }
+        refs
+    }
+
+    async fn list_refs_v2(&self, prefixes: &[String]) -> Result<Vec<RemoteRef>, RemoteError> {
+        let request = encode_ls_refs(prefixes, AGENT);
+        let answer = self.transport.request(Version::V2, request, self.config.limits.ref_bytes).await?;
+        Ok(parse_ls_refs(&answer.list().await?, self.config.limits.refs)?)
     }
 
     /// Starts the transfer of a pack with the objects wanted.
@@ -231,8 +251,46 @@ impl Remote {
     async fn advertisement(&self) -> Result<&Advertisement, RemoteError> {
         let ask = async || {
             let packets = self.transport.open(self.config.limits.ref_bytes).await?;
-            Ok(parse_advertisement(&packets, self.config.limits.refs)?)
+            let advertisement = parse_advertisement(&packets, self.config.limits.refs)?;
+            if let (Advertisement::V2(_), Some(url)) = (&advertisement, self.transport.http_url()) {
+                self.pool.remember_v2(url);
+            }
+            Ok(advertisement)
         };
         self.advertisement.get_or_try_init(ask).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_testkit::git::{GitServer, GitServerOptions, Protocol};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_repository_that_no_longer_speaks_version_2_is_listed_all_the_same() {
+        let server =
+            GitServer::start(GitServerOptions { protocol: Protocol::V0Only, ..GitServerOptions::default() }).unwrap();
+        let url = server.create_repo("app").unwrap();
+        let copy = server.working_copy("app").unwrap();
+        copy.commit("first").unwrap();
+        copy.push().unwrap();
+        let config = RemoteConfig {
+            url: url.clone(),
+            auth: Auth::None,
+            tls: Tls::default(),
+            proxy: Proxy::Direct,
+            timeout: Duration::from_secs(30),
+            limits: Limits::default(),
+        };
+        let pool = ClientPool::default();
+        pool.remember_v2(&url);
+        for _ in 0..2 {
+            let refs = Remote::with_pool(config.clone(), &pool).unwrap().list_refs(&[]).await.unwrap();
+            assert_eq!(refs.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["HEAD", "refs/heads/main"]);
+            assert!(!pool.speaks_v2(&url));
+        }
+        let methods: Vec<String> = server.take_requests().into_iter().map(|request| request.method).collect();
+        assert_eq!(methods, ["POST", "GET", "GET"]);
     }
 }

@@ -6,6 +6,7 @@ mod http;
 mod ssh;
 
 use bytes::Bytes;
+use sluice_http_client::Url;
 
 use crate::error::RemoteError;
 use crate::pkt_line::{Decoder, Packet, ProtocolError};
@@ -31,6 +32,14 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// The repository's URL, if requests to it stand alone: over HTTP, and not (as far as is known) redirected.
+    pub(crate) fn http_url(&self) -> Option<&Url> {
+        match self {
+            Self::Http(http) => http.url(),
+            Self::Ssh(_) => None,
+        }
+    }
+
     /// Connects and reads what the server says first.
     pub(crate) async fn open(&self, max_bytes: u64) -> Result<Vec<Packet>, RemoteError> {
         match self {

@@ -104,6 +104,25 @@ async fn many_repositories_on_one_host_share_few_connections() {
 }
 
 #[tokio::test]
+async fn a_repository_that_spoke_version_2_is_listed_with_one_request_until_it_moves() {
+    let (server, url) = serve(GitServerOptions::default());
+    let pool = ClientPool::default();
+    let list = async || {
+        let listed = Remote::with_pool(config(&url), &pool).unwrap().list_refs(&["refs/heads/".to_owned()]).await;
+        let requests = server.take_requests().into_iter().map(|request| format!("{} {}", request.method, request.status));
+        (listed.unwrap().len(), requests.collect::<Vec<_>>().join(", "))
+    };
+    assert_eq!(list().await, (1, "GET 200, POST 200".to_owned()));
+    for _ in 0..3 {
+        assert_eq!(list().await, (1, "POST 200".to_owned()));
+    }
+    std::fs::rename(server.repo_path("app"), server.repo_path("moved")).unwrap();
+    server.redirect("/app.git", "/moved.git");
+    assert_eq!(list().await, (1, "POST 302, GET 302, GET 200, POST 200".to_owned()));
+    assert_eq!(list().await, (1, "GET 302, GET 200, POST 200".to_owned()), "where it is now is asked every time");
+}
+
+#[tokio::test]
 async fn a_pack_that_stalls_ends_with_the_timeout_and_the_connection_is_closed() {
     let (server, url) = serve(GitServerOptions::default());
     let dir = tempfile::tempdir().unwrap();

@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Client;
 use sluice_api::constants::controller;
 use sluice_artifact::{Algorithm, UnknownAlgorithm};
-use sluice_cloud_identity::cache::NoObserver;
-use sluice_cloud_identity::{Clock, TokenCache};
+use sluice_cloud_identity::Platform;
 use sluice_git::{ClientPool, SshAlgorithms};
 use sluice_helm::chart::ChartLimits;
 use sluice_runtime::cache::Cache;
@@ -22,6 +22,7 @@ use sluice_storage::{AddressError, InvalidRoot, Retention, Storage, advertised_h
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::bucket::BucketPhases;
 use crate::file_server;
 use crate::flags::{FEATURE_GATES, Flags};
 use crate::gitrepository::{self, Connections, GitRepositoryPhases, ObjectIdentities, Providers};
@@ -29,7 +30,8 @@ use crate::helmchart::{self, HelmChartPhases, HelmLimits};
 use crate::helmrepository::{self, HelmRepositoryPhases};
 use crate::ocirepository::OciRepositoryPhases;
 use crate::source::SourceReconciler;
-use crate::source::registry::{Registries, ServiceAccountIdentity};
+use crate::source::identity::{self, Identities, ServiceAccountIdentity, TokenMetrics};
+use crate::source::registry::Registries;
 use crate::source::verify::PublicRoot;
 
 /// Bound of running passes at the end; the stock Deployment gives 10 s in all, and a fetch can be started over at no loss.
@@ -72,9 +74,12 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         events_addr: &flags.events_addr,
         label_selector: &flags.shard.watch_label_selector,
     };
-    let process = Process::start(identity, &flags.common, |_| ()).await?;
+    let mut token_metrics = TokenMetrics::default();
+    let register = |registry: &mut _| token_metrics = TokenMetrics::register(registry);
+    let process = Process::start(identity, &flags.common, register).await?;
     let storage = Arc::new(open_storage(&flags, process.hostname())?);
     let client = || process.client().clone();
+    let clouds = identities(&flags, &gates, client(), token_metrics);
     let registries = Registries::new(client(), service_account_identity(&gates));
     let public_root = PublicRoot::below(Path::new(&flags.sigstore_root_path));
     let repositories = gitrepository::cache();
@@ -82,7 +87,7 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         client(),
         Arc::clone(&storage),
         repositories.clone(),
-        connections(&flags, &gates),
+        connections(&flags, &gates, &clouds),
         gitrepository::Settings {
             mirror_root: flags.git_mirror_path.clone(),
             requeue_dependency: flags.requeue_dependency,
@@ -97,7 +102,7 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         client: client(),
         git: repositories.clone(),
         helm: helm_repositories.clone(),
-        bucket: buckets,
+        bucket: buckets.clone(),
     };
     let charts = HelmChartPhases::new(helmchart::Context {
         client: client(),
@@ -113,9 +118,12 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     let charts = helmchart::wake_dependants(chart_cache, waker);
     let git = SourceReconciler::new(git, Arc::clone(&storage)).telling(Arc::clone(&charts));
     kinds.drive_with(git, repositories, &process, &flags);
-    let helm = SourceReconciler::new(helm, Arc::clone(&storage)).telling(charts);
+    let helm = SourceReconciler::new(helm, Arc::clone(&storage)).telling(Arc::clone(&charts));
     kinds.drive_with(helm, helm_repositories, &process, &flags);
     kinds.drive(SourceReconciler::new(oci, Arc::clone(&storage)), &process, &flags);
+    let bucket = BucketPhases::new(client(), Arc::clone(&storage), clouds);
+    let bucket = SourceReconciler::new(bucket, Arc::clone(&storage)).telling(charts);
+    kinds.drive_with(bucket, buckets, &process, &flags);
     let storage_addr = flags.storage_addr.clone();
     process
         .lead(move |stop| async move {
@@ -200,6 +208,17 @@ fn service_account_identity(gates: &FeatureGates) -> ServiceAccountIdentity {
     }
 }
 
+/// Who objects are to clouds. The environment is read here and never again.
+fn identities(flags: &Flags, gates: &FeatureGates, client: Client, metrics: TokenMetrics) -> Identities {
+    let settings = identity::Settings {
+        permission: service_account_identity(gates),
+        default_account: flags.default_service_account.clone(),
+        cache_size: flags.token_cache_max_size,
+        cache_duration: flags.token_cache_max_duration,
+    };
+    Identities::new(client, Platform::of_process(), settings, metrics)
+}
+
 fn open_storage(flags: &Flags, hostname: &str) -> Result<Storage, AppError> {
     let host = match flags.storage_adv_addr.as_str() {
         "" => advertised_host(&flags.storage_addr, hostname).map_err(AppError::Advertise)?,
@@ -211,23 +230,17 @@ fn open_storage(flags: &Flags, hostname: &str) -> Result<Storage, AppError> {
 }
 
 /// What all Git remotes share. Algorithms that are not known are left out, as in any negotiation.
-fn connections(flags: &Flags, gates: &FeatureGates) -> Connections {
+fn connections(flags: &Flags, gates: &FeatureGates, clouds: &Identities) -> Connections {
     let (ssh, unknown) = SshAlgorithms::from_names(&flags.ssh_hostkey_algos, &flags.ssh_kex_algos);
     if !unknown.is_empty() {
         tracing::error!(algorithms = unknown.join(","), "unknown SSH algorithms are left out");
     }
-    let cache = TokenCache::new(
-        flags.token_cache_max_size,
-        flags.token_cache_max_duration,
-        Clock::system(),
-        Arc::new(NoObserver),
-    );
     let identities = if gates.enabled("ObjectLevelWorkloadIdentity") {
         ObjectIdentities::Allowed
     } else {
         ObjectIdentities::Refused
     };
-    Connections { pool: ClientPool::default(), ssh, providers: Providers::new(Arc::new(cache), identities) }
+    Connections { pool: ClientPool::default(), ssh, providers: Providers::new(Arc::clone(clouds.cache()), identities) }
 }
 
 fn settings(flags: &Flags, process: &Process) -> Settings {

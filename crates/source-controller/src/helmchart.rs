@@ -1,4 +1,4 @@
-//! HelmChart: a chart of a Helm repository, a Git repository or a bucket, published as an artifact.
+//! `HelmChart`: a chart of a Helm repository, a Git repository or a bucket, published as an artifact.
 //!
 //! The phases: `source` finds what the chart comes from, `remote` or `local` builds it, with `dependencies` from `repository`s, `publish`
 //! stores it; `verdict` says what their errors mean. Deliberately reads sources from this process's own storage: chart and source belong

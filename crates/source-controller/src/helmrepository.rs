@@ -1,4 +1,4 @@
-//! HelmRepository: the index of a Helm repository, published as an artifact.
+//! `HelmRepository`: the index of a Helm repository, published as an artifact.
 //!
 //! The phases: `remote` turns the spec and its Secrets into something to talk to, `index` downloads, converts and stores; `verdict` says
 //! what their errors mean. Deliberately nothing of OCI repositories: such an object is a description that only charts read.

@@ -4,6 +4,7 @@
 //! its own.
 
 pub mod app;
+mod bucket;
 pub mod file_server;
 pub mod flags;
 mod gitrepository;

@@ -6,6 +6,7 @@
 
 mod collect;
 mod conclude;
+pub(crate) mod identity;
 mod publish;
 pub(crate) mod registry;
 mod report;
@@ -25,7 +26,7 @@ use sluice_runtime::queue::{Key, Queue};
 use sluice_runtime::recorder::Notice;
 use sluice_storage::Storage;
 
-pub(crate) use conclude::{Done, Retry, Told, Verdict};
+pub(crate) use conclude::{Done, Observe, Retry, Told, Verdict};
 pub(crate) use publish::{PublishFailed, publish};
 pub(crate) use report::Report;
 pub(crate) use stored::Stored;

@@ -63,7 +63,8 @@ impl FileServer {
         let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.context("open the file server's port")?;
         let scheme = if options.tls { "https" } else { "http" };
         let base = format!("{scheme}://localhost:{}", listener.local_addr()?.port());
-        let auth = options.auth.map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
+        let auth =
+            options.auth.map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
         let shared = Arc::new(Shared { auth, files: Mutex::default(), requests: Mutex::default() });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         let acceptor = tls.as_ref().map(|tls| tls.acceptor.clone());
@@ -161,7 +162,8 @@ mod tests {
         assert!(get(&server, "/a", "").await.contains(" 401 "));
         server.remove("/a");
         assert!(get(&server, "/a", &right).await.contains(" 404 "));
-        let seen = |target: &str, status, has_credentials| FileRequest { target: target.into(), status, has_credentials };
+        let seen =
+            |target: &str, status, has_credentials| FileRequest { target: target.into(), status, has_credentials };
         assert_eq!(server.take_requests(), [seen("/a?x=1", 200, true), seen("/a", 401, false), seen("/a", 404, true)]);
     }
 }

@@ -5,6 +5,7 @@
 mod kustomize;
 mod process;
 mod push;
+mod source;
 
 use std::path::Path;
 use std::process::Command;
@@ -19,6 +20,8 @@ pub(crate) enum Bench {
     Push(push::Arguments),
     /// The time of a build from a thousand to fifty thousand resources.
     Kustomize(kustomize::Arguments),
+    /// Sources: a commit of a large repository against `git clone`, an unchanged remote, a thousand objects.
+    Source(source::Arguments),
 }
 
 /// Builds the controllers in the release profile and runs a benchmark.
@@ -28,9 +31,18 @@ pub(crate) enum Bench {
 pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
     match bench {
         Bench::Push(arguments) => {
-            let programs = build_release(root)?;
+            let programs =
+                build_release(root, &["source-controller", "kustomize-controller", "notification-controller"])?;
             let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
             runtime.block_on(push::run(programs, arguments))
+        }
+        Bench::Source(arguments) => {
+            let programs = match arguments.programs() {
+                Some(programs) => std::path::absolute(programs).context("the directory of the programs")?,
+                None => build_release(root, &["source-controller"])?,
+            };
+            let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+            runtime.block_on(source::run(programs, arguments))
         }
         // The library is a part of this program, which is to be run in the release profile itself.
         Bench::Kustomize(arguments) => kustomize::run(arguments),
@@ -38,8 +50,7 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a task of the repository runs cargo")]
-fn build_release(root: &Path) -> anyhow::Result<std::path::PathBuf> {
-    let packages = ["source-controller", "kustomize-controller", "notification-controller"];
+fn build_release(root: &Path, packages: &[&str]) -> anyhow::Result<std::path::PathBuf> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["build", "--release", "--locked"]);
     for package in packages {

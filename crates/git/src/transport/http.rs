@@ -32,6 +32,12 @@ impl Http {
         Self { client, url, auth, base: OnceCell::new() }
     }
 
+    /// The repository's URL; `None` when the repository has turned out to be elsewhere.
+    pub(super) fn url(&self) -> Option<&Url> {
+        let path = self.url.path().trim_end_matches('/');
+        self.base.get().is_none_or(|base| base.path() == path).then_some(&self.url)
+    }
+
     /// Asks for the first answer, following redirects by hand: each hop must stay with the host that the user named, and gets the
     /// credentials only then.
     pub(super) async fn open(&self, max_bytes: u64) -> Result<Vec<Packet>, RemoteError> {

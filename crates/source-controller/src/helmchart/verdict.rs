@@ -18,7 +18,7 @@ use super::repository::{ChooseError, ConnectError, DownloadError};
 use super::source::SourceError;
 use super::verify::SetupFailed;
 use crate::helmrepository::remote::PrepareError;
-use crate::source::{Done, Report, Retry, Told, Verdict};
+use crate::source::{Done, Observe, Report, Retry, Told, Verdict};
 
 /// A pass that failed.
 #[derive(Debug, thiserror::Error)]
@@ -149,7 +149,7 @@ pub(crate) fn done(object: &HelmChart, new: Option<Artifact>, built: &Built) -> 
         status.observed_chart_name = Some(name);
         status.observed_values_files = if ignores_missing { values_files } else { Vec::new() };
     };
-    let observe: Option<Box<dyn FnOnce(&mut HelmChartStatus) + Send>> = match new {
+    let observe: Option<Observe<HelmChartStatus>> = match new {
         Some(_) => Some(Box::new(observe)),
         None => None,
     };

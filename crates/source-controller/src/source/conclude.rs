@@ -19,12 +19,15 @@ use sluice_storage::Storage;
 
 use super::{Report, SourceKind, metadata};
 
+/// Writes down in a status what was observed.
+pub(crate) type Observe<S> = Box<dyn FnOnce(&mut S) + Send>;
+
 /// A pass that did what it should.
 pub(crate) struct Done<S> {
     /// The new artifact; `None` if the stored one is as it should be.
     pub(crate) artifact: Option<Artifact>,
     /// Writes down with what the new artifact was made, or what else the kind observed.
-    pub(crate) observe: Option<Box<dyn FnOnce(&mut S) + Send>>,
+    pub(crate) observe: Option<Observe<S>>,
     /// Reason and message of `ArtifactInStorage`, and so of Ready.
     pub(crate) stored: (&'static str, String),
     /// What is told.

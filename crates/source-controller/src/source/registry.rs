@@ -12,6 +12,7 @@ use sluice_api::source::RegistryProvider;
 use sluice_http_client::{ClientConfig, Proxy};
 use sluice_oci::{ClientOptions, CredentialError, Credentials, DEFAULT_RETRY, Keyring, Security};
 
+use super::identity::ServiceAccountIdentity;
 use super::secrets::{self, BadSecret, SecretError, Secrets, TlsMaterial};
 
 /// Keys of pull secrets, the present format and the older one.
@@ -120,15 +121,6 @@ pub(crate) enum AccessError {
 pub(crate) struct Registries {
     client: Client,
     identity: ServiceAccountIdentity,
-}
-
-/// Whether objects may log in with a service account's identity: the gate `ObjectLevelWorkloadIdentity`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ServiceAccountIdentity {
-    /// The gate is on.
-    Permitted,
-    /// The gate is off.
-    Refused,
 }
 
 impl Registries {

@@ -1,0 +1,62 @@
+//! JSON as values of the expression language, and how much a value weighs.
+//!
+//! Texts are borrowed from the JSON, lists and maps are built. Integers stay integers; what does not fit 64 signed bits is a double, as
+//! in Go's unstructured objects. Deliberately not here: the way back.
+
+use std::collections::HashMap;
+
+use cel::common::types::{
+    CelBool, CelBytes, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelOptional, CelString,
+};
+use cel::common::value::Val;
+use serde_json::Value;
+
+use crate::Numbers;
+
+/// Bytes of text that weigh as much as one value.
+const BYTES_PER_UNIT: u64 = 16;
+
+/// A value of the language for a JSON value.
+pub(crate) fn from_json(json: &Value, numbers: Numbers) -> Box<dyn Val + '_> {
+    match json {
+        Value::Null => Box::new(CelNull),
+        Value::Bool(value) => Box::new(CelBool::from(*value)),
+        Value::Number(number) => match (number.as_i64(), numbers) {
+            (Some(integer), Numbers::AsWritten) => Box::new(CelInt::from(integer)),
+            _ => Box::new(CelDouble::from(number.as_f64().unwrap_or(f64::NAN))),
+        },
+        Value::String(text) => Box::new(CelString::from(text.as_str())),
+        Value::Array(items) => {
+            let items: Vec<Box<dyn Val + '_>> = items.iter().map(|item| from_json(item, numbers)).collect();
+            Box::new(CelList::from(items))
+        }
+        Value::Object(fields) => {
+            let entry = |(name, value)| (key(name), from_json(value, numbers));
+            let fields: HashMap<CelMapKey<'_>, Box<dyn Val + '_>> = fields.iter().map(entry).collect();
+            Box::new(CelMap::from(fields))
+        }
+    }
+}
+
+fn key(name: &str) -> CelMapKey<'_> {
+    CelMapKey::String(CelString::from(name))
+}
+
+/// What it costs to look at or copy all of a value, in units of one value.
+pub(crate) fn weight(value: &dyn Val) -> u64 {
+    if let Some(list) = value.downcast_ref::<CelList>() {
+        return list.inner().iter().fold(1, |sum, item| sum + weight(item.as_ref()));
+    }
+    if let Some(map) = value.downcast_ref::<CelMap>() {
+        return map.inner().iter().fold(1, |sum, (key, item)| sum + weight(key.inner()) + weight(item.as_ref()));
+    }
+    if let Some(optional) = value.downcast_ref::<CelOptional>() {
+        return 1 + optional.option().map_or(0, weight);
+    }
+    let bytes = match (value.downcast_ref::<CelString>(), value.downcast_ref::<CelBytes>()) {
+        (Some(text), _) => text.inner().len(),
+        (_, Some(bytes)) => bytes.inner().len(),
+        _ => 0,
+    };
+    1 + bytes as u64 / BYTES_PER_UNIT
+}
