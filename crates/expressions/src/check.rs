@@ -3,7 +3,9 @@
 //! This is what makes a mistyped name or a comparison of a number with a text an error when the expression is read, and what tells that a
 //! bare field, which may be anything, is not a `bool`. Deliberately not here: overload choice at run time, and constants.
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr, operators};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr, operators,
+};
 
 use crate::signatures::{self, Call};
 use crate::types::Type;
@@ -76,7 +78,7 @@ impl<'n> Checker<'n> {
             if list.optional_indices.contains(&index) {
                 found = unwrapped(item.id, found)?;
             }
-            element = homogeneous(item.id, element, found)?;
+            element = homogeneous(item.id, &element, &found)?;
         }
         Ok(Type::list(element))
     }
@@ -86,12 +88,12 @@ impl<'n> Checker<'n> {
         for entry in &map.entries {
             let EntryExpr::MapEntry(entry) = &entry.expr else { return error(entry.id, "unexpected field in a map") };
             let found = self.infer(&entry.key)?;
-            key = homogeneous(entry.key.id, key, found)?;
+            key = homogeneous(entry.key.id, &key, &found)?;
             let mut found = self.infer(&entry.value)?;
             if entry.optional {
                 found = unwrapped(entry.value.id, found)?;
             }
-            value = homogeneous(entry.value.id, value, found)?;
+            value = homogeneous(entry.value.id, &value, &found)?;
         }
         Ok(Type::map(key, value))
     }
@@ -215,11 +217,10 @@ fn unwrapped(node: u64, found: Type) -> Checked {
 }
 
 /// The elements of a literal must all be of one type, a type known only later being one of its own.
-fn homogeneous(node: u64, expected: Type, found: Type) -> Checked {
-    match (expected, found) {
-        (Type::Free, found) => Ok(found),
-        (expected, found) if expected == found => Ok(expected),
-        (expected, found) => error(node, format!("expected type '{expected}' but found '{found}'")),
+fn homogeneous(node: u64, expected: &Type, found: &Type) -> Checked {
+    match expected.same(&found) {
+        Some(joined) => Ok(joined),
+        None => error(node, format!("expected type '{expected}' but found '{found}'")),
     }
 }
 
@@ -232,7 +233,9 @@ fn binary(name: &str, left: &Type, right: &Type) -> Option<Option<Type>> {
     Some(match name {
         operators::EQUALS | operators::NOT_EQUALS => left.unify(right).map(|_| Type::Bool),
         operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
-            let ordered = |kind: &Type| !matches!(kind, Type::List(_) | Type::Map(..) | Type::Optional(_) | Type::Null | Type::Type);
+            let ordered = |kind: &Type| {
+                !matches!(kind, Type::List(_) | Type::Map(..) | Type::Optional(_) | Type::Null | Type::Type)
+            };
             let comparable = (is_numeric(left) && is_numeric(right)) || left.unify(right).is_some();
             (comparable && ordered(left) && ordered(right)).then_some(Type::Bool)
         }

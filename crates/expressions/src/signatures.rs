@@ -163,7 +163,17 @@ const SIGNATURES: &[Signature] = &[
 
 /// Names that stand for types.
 const TYPE_NAMES: [&str; 12] = [
-    "bool", "bytes", "double", "int", "list", "map", "null_type", "optional_type", "string", "type", "uint",
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "optional_type",
+    "string",
+    "type",
+    "uint",
     "google.protobuf.Timestamp",
 ];
 

@@ -58,6 +58,18 @@ impl Type {
             _ => return None,
         })
     }
+
+    /// The type of both, if they are the same but for what is not known yet of empty lists and the like.
+    pub(crate) fn same(&self, other: &Self) -> Option<Self> {
+        Some(match (self, other) {
+            (Self::Free, known) | (known, Self::Free) => known.clone(),
+            (Self::List(a), Self::List(b)) => Self::list(a.same(b)?),
+            (Self::Optional(a), Self::Optional(b)) => Self::optional(a.same(b)?),
+            (Self::Map(ka, va), Self::Map(kb, vb)) => Self::map(ka.same(kb)?, va.same(vb)?),
+            (a, b) if a == b => a.clone(),
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Display for Type {

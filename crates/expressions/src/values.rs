@@ -31,15 +31,13 @@ pub(crate) fn from_json(json: &Value, numbers: Numbers) -> Box<dyn Val + '_> {
             Box::new(CelList::from(items))
         }
         Value::Object(fields) => {
-            let entry = |(name, value)| (key(name), from_json(value, numbers));
-            let fields: HashMap<CelMapKey<'_>, Box<dyn Val + '_>> = fields.iter().map(entry).collect();
-            Box::new(CelMap::from(fields))
+            let mut map: HashMap<CelMapKey<'_>, Box<dyn Val + '_>> = HashMap::with_capacity(fields.len());
+            for (name, value) in fields {
+                map.insert(CelMapKey::String(CelString::from(name.as_str())), from_json(value, numbers));
+            }
+            Box::new(CelMap::from(map))
         }
     }
-}
-
-fn key(name: &str) -> CelMapKey<'_> {
-    CelMapKey::String(CelString::from(name))
 }
 
 /// What it costs to look at or copy all of a value, in units of one value.

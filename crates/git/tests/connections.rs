@@ -109,7 +109,8 @@ async fn a_repository_that_spoke_version_2_is_listed_with_one_request_until_it_m
     let pool = ClientPool::default();
     let list = async || {
         let listed = Remote::with_pool(config(&url), &pool).unwrap().list_refs(&["refs/heads/".to_owned()]).await;
-        let requests = server.take_requests().into_iter().map(|request| format!("{} {}", request.method, request.status));
+        let requests =
+            server.take_requests().into_iter().map(|request| format!("{} {}", request.method, request.status));
         (listed.unwrap().len(), requests.collect::<Vec<_>>().join(", "))
     };
     assert_eq!(list().await, (1, "GET 200, POST 200".to_owned()));

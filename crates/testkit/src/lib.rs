@@ -6,6 +6,7 @@ pub mod azure;
 pub mod control_plane;
 pub mod controller;
 pub mod files;
+pub mod front;
 pub mod git;
 pub mod proxy;
 pub mod registry;

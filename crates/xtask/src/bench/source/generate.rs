@@ -16,8 +16,8 @@ const COMMITS_PER_TAG: u32 = 4;
 /// The date of the first commit: 2026-01-01T00:00:00Z. Each commit is a minute later.
 const EPOCH: u64 = 1_767_225_600;
 const WORDS: [&str; 16] = [
-    "cache", "queue", "store", "limit", "retry", "trace", "proxy", "token", "batch", "shard", "quota", "audit", "index", "relay",
-    "probe", "scale",
+    "cache", "queue", "store", "limit", "retry", "trace", "proxy", "token", "batch", "shard", "quota", "audit",
+    "index", "relay", "probe", "scale",
 ];
 
 /// The size of a repository.
@@ -112,7 +112,11 @@ fn manifest(file: u32, version: u32) -> String {
     for _ in 0..random.usize(2..40) {
         let [one, other] = [0, 1].map(|_| WORDS[random.usize(0..WORDS.len())]);
         let number = random.u32(0..100_000);
-        text += &format!("        - name: {}_{}\n          value: \"{one}-{number}\"\n", one.to_uppercase(), other.to_uppercase());
+        text += &format!(
+            "        - name: {}_{}\n          value: \"{one}-{number}\"\n",
+            one.to_uppercase(),
+            other.to_uppercase()
+        );
     }
     text
 }

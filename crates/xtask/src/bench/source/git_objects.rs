@@ -62,7 +62,11 @@ async fn intervals(stack: &Stack, arguments: &Arguments, controller: &Controller
     let mut before = usage(controller.pid())?;
     let count = f64::from(u32::try_from(arguments.objects.max(1))?);
     let per_object = |cpu: f64| cpu * 1000.0 / count;
-    print(&format!("  CPU until then {:.2} s, {:.1} ms for each", before.cpu - idle.cpu, per_object(before.cpu - idle.cpu)));
+    print(&format!(
+        "  CPU until then {:.2} s, {:.1} ms for each",
+        before.cpu - idle.cpu,
+        per_object(before.cpu - idle.cpu)
+    ));
     for interval in 1..=arguments.intervals {
         let connections = stack.git.connections();
         tokio::time::sleep(Duration::from_secs(arguments.interval)).await;

@@ -20,10 +20,7 @@ pub(super) fn median(runs: &[Spent]) -> Spent {
     walls.sort_unstable();
     cpus.sort_by(f64::total_cmp);
     let middle = runs.len() / 2;
-    Spent {
-        wall: walls.get(middle).copied().unwrap_or_default(),
-        cpu: cpus.get(middle).copied().unwrap_or_default(),
-    }
+    Spent { wall: walls.get(middle).copied().unwrap_or_default(), cpu: cpus.get(middle).copied().unwrap_or_default() }
 }
 
 /// A line of the comparison: medians and ratios to `other`'s medians, and the range of the wall times.
@@ -67,7 +64,8 @@ mod tests {
     #[test]
     fn a_line_has_medians_range_and_ratios() {
         let runs = [spent(900), spent(100), spent(300)];
-        let expected = "  next                       wall    300 ms (100 to 900)  ratio 0.50   CPU    150 ms  ratio 0.50";
+        let expected =
+            "  next                       wall    300 ms (100 to 900)  ratio 0.50   CPU    150 ms  ratio 0.50";
         assert_eq!(line("next", &runs, spent(600)), expected);
     }
 
