@@ -80,7 +80,7 @@ async fn bad_sources_say_why_on_their_ready_condition_and_do_not_disturb_others(
     apply(&client, repository("no-password", &url, &json!({}))).await?;
     apply(&client, repository("no-secret", &url, &secret("absent"))).await?;
     apply(&client, repository("no-branch", &url, &branch)).await?;
-    apply(&client, repository("unsupported", &url, &json!({ "provider": "azure" }))).await?;
+    apply(&client, repository("no-cloud", &url, &json!({ "provider": "aws" }))).await?;
     apply(&client, repository("good", &url, &secret("right"))).await?;
 
     stack.git_repository("good", "the good one to be published", is_published(&head)).await?;
@@ -90,7 +90,7 @@ async fn bad_sources_say_why_on_their_ready_condition_and_do_not_disturb_others(
         ("no-password", "GitOperationFailed", "authentication required"),
         ("no-secret", "AuthenticationFailed", "failed to get secret 'apps/absent': secrets \"absent\" not found"),
         ("no-branch", "GitOperationFailed", "couldn't find remote ref \"refs/heads/absent\""),
-        ("unsupported", "UnsupportedField", "spec.provider 'azure' is not supported"),
+        ("no-cloud", "AuthenticationFailed", "invalid AWS CodeCommit Git URL: 127.0.0.1"),
     ];
     for (name, reason, text) in cases {
         let failed =

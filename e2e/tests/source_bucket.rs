@@ -9,7 +9,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 use sluice_api::meta::Artifact;
 use sluice_api::source::{Bucket, BucketStatus};
-use sluice_e2e::{NS, PATIENCE, Stack, apply, archive_names, condition};
+use sluice_e2e::{Applied, NS, PATIENCE, Stack, apply, archive_names, condition};
 use sluice_testkit::azure::AzureServer;
 use sluice_testkit::front::Front;
 use sluice_testkit::proxy::{ProxyKind, ProxyServer};
@@ -314,7 +314,7 @@ async fn bad_buckets_say_why_and_a_failure_keeps_what_is_published() -> Result<(
     }
     apply(&client, bucket("anonymous", S3Server::PUBLIC_BUCKET, &endpoint, &json!({}))).await?;
     let good = apply(&client, bucket("good", "good", &endpoint, &by("keys"))).await?;
-    let before = artifact(&wait_ready(&stack, "good").await?)?;
+    wait_ready(&stack, "good").await?;
     wait_ready(&stack, "anonymous").await?;
     for (name, _, _, reason, text) in cases {
         let object = wait_failed(&stack, name, reason).await?;
@@ -329,15 +329,21 @@ async fn bad_buckets_say_why_and_a_failure_keeps_what_is_published() -> Result<(
     }
     assert!(!controller.log().contains("hunter2"), "no key is logged");
 
+    keeps_what_is_published(&stack, &s3, &good).await
+}
+
+/// The object `good` fails, and recovers.
+async fn keeps_what_is_published(stack: &Stack, s3: &S3Server, good: &Applied) -> Result<()> {
+    let before = artifact(&wait_ready(stack, "good").await?)?;
     s3.remove_bucket("good").await?;
     good.request("gone").await?;
-    let failed = wait_failed(&stack, "good", "BucketOperationFailed").await?;
+    let failed = wait_failed(stack, "good", "BucketOperationFailed").await?;
     assert_eq!(artifact(&failed)?, before);
-    assert!(stored_file(&stack, &before).is_file());
+    assert!(stored_file(stack, &before).is_file());
     assert!(condition(&status(&failed).conditions, "ArtifactInStorage").starts_with("True "));
     s3.put("good", "a.yaml", b"a: 1\n").await?;
     good.request("back").await?;
-    let back = wait_ready(&stack, "good").await?;
+    let back = wait_ready(stack, "good").await?;
     assert_eq!(artifact(&back)?.revision, before.revision);
     let event = stack.event("Bucket", "good", "Succeeded").await?;
     assert_eq!(event.message.as_deref(), Some("stored artifact with 1 fetched files from 'good' bucket"));
@@ -464,15 +470,22 @@ async fn an_azure_container_is_published_and_left_alone_while_it_does_not_change
 #[tokio::test]
 async fn a_service_account_is_exchanged_once_for_cloud_credentials() -> Result<()> {
     let stack = Stack::start().await?;
-    let s3 = S3Server::start().await?;
-    let sts = Sink::start().await?;
-    let body = format!(
-        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>{}</AccessKeyId>\
-         <SecretAccessKey>{}</SecretAccessKey><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
-         </AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>",
-        S3Server::ACCESS_KEY,
-        S3Server::SECRET_KEY
-    );
+    // A sink, since the server of the other tests knows no session of somebody else's token service.
+    let (s3, sts) = (Sink::start().await?, Sink::start().await?);
+    let missing =
+        Answer { status: http_status(404), body: "<Error><Code>NoSuchKey</Code></Error>".into(), ..Answer::default() };
+    let listing = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a.yaml</Key><ETag>&quot;e1&quot;</ETag>\
+                   <Size>5</Size></Contents></ListBucketResult>";
+    let listing = Answer { body: listing.into(), ..Answer::default() };
+    let mut content = Answer { body: "a: 1\n".into(), ..Answer::default() };
+    content.headers.insert("etag", "\"e1\"".parse()?);
+    let exists = Answer::default();
+    s3.answer_next([exists.clone(), missing.clone(), listing.clone(), content, exists, missing.clone(), listing]);
+    s3.answer_always(missing);
+    let body = "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>robots-key</AccessKeyId>\
+                <SecretAccessKey>hunter2-key</SecretAccessKey><SessionToken>hunter2-session</SessionToken>\
+                <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
+                </AssumeRoleWithWebIdentityResponse>";
     sts.answer_always(Answer { body: body.into(), ..Answer::default() });
     let client = stack.client();
     let account = |annotations: Value| {
@@ -482,7 +495,6 @@ async fn a_service_account_is_exchanged_once_for_cloud_credentials() -> Result<(
         })
     };
     apply(&client, account(json!({ "eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/reader" }))).await?;
-    s3.put("apps", "a.yaml", b"a: 1\n").await?;
     let controller = stack
         .source_controller()?
         .arg("--feature-gates=ObjectLevelWorkloadIdentity=true")
@@ -500,7 +512,7 @@ async fn a_service_account_is_exchanged_once_for_cloud_credentials() -> Result<(
         }
         spec
     };
-    let endpoint = s3.endpoint();
+    let endpoint = s3.address().to_string();
     let object = apply(&client, bucket("robot", "apps", &endpoint, &aws(Some("robot"), true))).await?;
     apply(&client, bucket("no-region", "apps", &endpoint, &aws(Some("robot"), false))).await?;
     apply(&client, bucket("no-account", "apps", &endpoint, &aws(Some("absent"), true))).await?;
@@ -521,6 +533,14 @@ async fn a_service_account_is_exchanged_once_for_cloud_credentials() -> Result<(
     let form = asked[0].text() + asked[0].uri.query().unwrap_or_default();
     assert!(form.contains("AssumeRoleWithWebIdentity"), "{form}");
     assert!(form.contains("role%2Freader") || form.contains("role/reader"), "{form}");
+    let requests = s3.requests();
+    assert_eq!(requests.len(), 7, "no download in the second pass: {requests:?}");
+    let signed = |request: &sluice_testkit::sink::Request| {
+        request.header("authorization").contains("Credential=robots-key/")
+            && request.header("x-amz-security-token") == "hunter2-session"
+    };
+    assert!(requests.iter().all(signed), "{requests:?}");
+    assert!(!controller.log().contains("hunter2"));
     let metrics = controller.metrics().await?;
     let series = |event: &str| {
         format!(

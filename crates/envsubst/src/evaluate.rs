@@ -71,14 +71,13 @@ impl<'l, 'v> Evaluator<'l, 'v> {
         let first = evaluated.first().map_or(&[][..], |argument| argument);
         let second = evaluated.get(1).map(|argument| &argument[..]);
         Ok(match operation {
-            Operation::Value => Cow::Borrowed(value),
             Operation::Length => Cow::Owned(value.len().to_string().into_bytes()),
             Operation::UpperFirst => first_mapped(value, upper),
             Operation::LowerFirst => first_mapped(value, lower),
             Operation::UpperAll => Cow::Owned(chars(value).map(upper).collect::<String>().into_bytes()),
             Operation::LowerAll => Cow::Owned(chars(value).map(lower).collect::<String>().into_bytes()),
             Operation::Default if value.is_empty() => Cow::Owned(evaluated.concat()),
-            Operation::Default => Cow::Borrowed(value),
+            Operation::Value | Operation::Default => Cow::Borrowed(value),
             Operation::Substring => {
                 Cow::Borrowed(substring(value, first, second).ok_or_else(|| not_a_range(variable))?)
             }

@@ -87,6 +87,13 @@ impl BudgetValue {
         Err(ExecutionError::function_error(VARIABLE, "the evaluation costs too much"))
     }
 
+    /// Pays for a value, `times` over. Once the budget is exhausted, the value is not even looked at: a loop that swallows the error
+    /// goes on to its end, and must not do so slowly.
+    pub(crate) fn charge_value(&self, value: &dyn Val, times: u64) -> Result<(), ExecutionError> {
+        self.charge(0)?;
+        self.charge(weight(value).saturating_mul(times))
+    }
+
     /// A compiled pattern, the same one for the same text during one evaluation.
     pub(crate) fn pattern(&self, text: &str) -> Result<Regex, ExecutionError> {
         let mut patterns = self.0.patterns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +105,7 @@ impl BudgetValue {
         let pattern = compiled.map_err(|error| {
             let printed = error.to_string();
             let reason = printed.lines().last().unwrap_or_default().trim_start_matches("error: ");
-            ExecutionError::function_error("matches", format!("error parsing regexp: {reason}: `{text}`"))
+            ExecutionError::function_error("matches", format!("error parsing regexp: {reason}"))
         })?;
         patterns.insert(text.to_owned(), pattern.clone());
         Ok(pattern)
@@ -137,7 +144,7 @@ pub(crate) fn budget<'a>(args: &'a [CowVal<'_, '_>]) -> Result<&'a BudgetValue, 
 /// [`OWN`].
 pub(crate) fn own<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let value = args.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
-    budget(&args)?.charge(weight(value.as_ref()))?;
+    budget(&args)?.charge_value(value.as_ref(), 1)?;
     Ok(value)
 }
 
@@ -148,7 +155,9 @@ pub(crate) fn iterate<'b, 'v>(mut args: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b
     let round = u64::try_from(round.ok_or_else(missing)?).map_err(|_| missing())?;
     let range = args.pop().ok_or_else(missing)?;
     let rounds = range.as_sizer().map_or(0, |sizer| u64::try_from(*sizer.size().inner()).unwrap_or(0));
-    budget(&args)?.charge(weight(range.as_ref()).saturating_add(rounds.saturating_mul(round)))?;
+    let budget = budget(&args)?;
+    budget.charge_value(range.as_ref(), 1)?;
+    budget.charge(rounds.saturating_mul(round))?;
     Ok(range)
 }
 
@@ -261,15 +270,12 @@ fn metered_call(id: u64, call_expr: CallExpr) -> IdedExpr {
             | operators::CONDITIONAL
             | operators::NOT_STRICTLY_FALSE
             | operators::INDEX
-            | operators::OPT_INDEX
-            | operators::OPT_SELECT
     );
-    let copies = matches!(func_name.as_str(), operators::OPT_INDEX | operators::OPT_SELECT);
-    let args = if pays_itself || accumulates { args.collect() } else { args.map(owned).collect() };
+    let unpaid = pays_itself || accumulates;
+    let args = if unpaid { args.collect() } else { args.map(owned).collect() };
     let target = match (qualified, target) {
         (None, Some(target)) => Some(Box::new(owned(metered(*target)))),
         (_, library) => library,
     };
-    let node = IdedExpr { id, expr: Expr::Call(CallExpr { func_name, target, args }) };
-    if copies { owned(node) } else { node }
+    IdedExpr { id, expr: Expr::Call(CallExpr { func_name, target, args }) }
 }

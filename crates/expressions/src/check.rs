@@ -66,7 +66,7 @@ impl<'n> Checker<'n> {
         let plain = name.trim_start_matches('.');
         match self.scope.iter().rev().find(|(known, _)| *known == plain) {
             Some((_, found)) => Ok(found.clone()),
-            None if signatures::is_type_name(plain) => Ok(Type::Type),
+            None if signatures::is_type_name(plain) => Ok(Type::Meta),
             None => undeclared(node, plain),
         }
     }
@@ -123,9 +123,9 @@ impl<'n> Checker<'n> {
             (_, [left, right]) => {
                 let types = [self.infer(left)?, self.infer(right)?];
                 match binary(name, &types[0], &types[1]) {
-                    Some(Some(result)) => Ok(result),
-                    Some(None) => no_overload(node, name, Call::Global, &types),
-                    None => self.overload(node, name, Call::Global, &[], types.to_vec()),
+                    Binary::Fits(result) => Ok(result),
+                    Binary::Unfit => no_overload(node, name, Call::Global, &types),
+                    Binary::Other => self.overload(node, name, Call::Global, &[], types.to_vec()),
                 }
             }
             _ => self.overload(node, name, Call::Global, &call.args, Vec::new()),
@@ -218,7 +218,7 @@ fn unwrapped(node: u64, found: Type) -> Checked {
 
 /// The elements of a literal must all be of one type, a type known only later being one of its own.
 fn homogeneous(node: u64, expected: &Type, found: &Type) -> Checked {
-    match expected.same(&found) {
+    match expected.same(found) {
         Some(joined) => Ok(joined),
         None => error(node, format!("expected type '{expected}' but found '{found}'")),
     }
@@ -228,13 +228,23 @@ fn is_numeric(kind: &Type) -> bool {
     matches!(kind, Type::Int | Type::Uint | Type::Double)
 }
 
-/// Operators whose operands' types depend on each other: `None` if it is none, `Some(None)` if the operands do not fit.
-fn binary(name: &str, left: &Type, right: &Type) -> Option<Option<Type>> {
-    Some(match name {
+/// What is known of a call with two arguments.
+enum Binary {
+    /// An operator whose operands fit, and its type.
+    Fits(Type),
+    /// An operator whose operands do not fit.
+    Unfit,
+    /// Not an operator whose operands' types depend on each other.
+    Other,
+}
+
+/// Operators whose operands' types depend on each other.
+fn binary(name: &str, left: &Type, right: &Type) -> Binary {
+    let result = match name {
         operators::EQUALS | operators::NOT_EQUALS => left.unify(right).map(|_| Type::Bool),
         operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS => {
             let ordered = |kind: &Type| {
-                !matches!(kind, Type::List(_) | Type::Map(..) | Type::Optional(_) | Type::Null | Type::Type)
+                !matches!(kind, Type::List(_) | Type::Map(..) | Type::Optional(_) | Type::Null | Type::Meta)
             };
             let comparable = (is_numeric(left) && is_numeric(right)) || left.unify(right).is_some();
             (comparable && ordered(left) && ordered(right)).then_some(Type::Bool)
@@ -252,10 +262,11 @@ fn binary(name: &str, left: &Type, right: &Type) -> Option<Option<Type>> {
         operators::ADD => match (left, right) {
             (Type::List(_), Type::List(_)) => left.unify(right),
             (Type::List(_), Type::Dyn) | (Type::Dyn, Type::List(_)) => Some(Type::list(Type::Dyn)),
-            _ => return None,
+            _ => return Binary::Other,
         },
-        _ => return None,
-    })
+        _ => return Binary::Other,
+    };
+    result.map_or(Binary::Unfit, Binary::Fits)
 }
 
 fn indexed(operand: &Type, index: &Type) -> Option<Type> {

@@ -3,6 +3,8 @@
 //! Optional values of lists, sets, and the text functions whose cost or result can be far larger than their arguments. Deliberately not
 //! here: functions of Kubernetes' own environment (`url`, `quantity`, `sort`…), which Flux does not have.
 
+#![expect(clippy::needless_pass_by_value, reason = "the library's function type takes its arguments by value")]
+
 use std::sync::{Arc, LazyLock};
 
 use cel::common::functions::Function;
@@ -12,7 +14,6 @@ use cel::common::value::{CowVal, Val};
 use cel::{DeclarationError, Env, ExecutionError, extensions};
 
 use crate::budget::{ITERATE, OWN, budget, iterate, own};
-use crate::values::weight;
 
 type Outcome<'b, 'v> = Result<CowVal<'b, 'v>, ExecutionError>;
 type Arguments<'b, 'v> = Vec<CowVal<'b, 'v>>;
@@ -79,7 +80,9 @@ fn items<'a, 'v>(
 
 fn add<'b, 'v>(args: Arguments<'b, 'v>) -> Outcome<'b, 'v> {
     let [_, left, right] = args.as_slice() else { return Err(unfit("_+_")) };
-    budget(&args)?.charge(weight(left.as_ref()).saturating_add(weight(right.as_ref())))?;
+    let budget = budget(&args)?;
+    budget.charge_value(left.as_ref(), 1)?;
+    budget.charge_value(right.as_ref(), 1)?;
     let adder = left.as_adder().ok_or_else(|| unfit("_+_"))?;
     Ok(CowVal::Owned(adder.add(right.as_ref())?.into_owned()))
 }
@@ -159,10 +162,9 @@ fn matches<'b, 'v>(args: Arguments<'b, 'v>) -> Outcome<'b, 'v> {
 }
 
 /// Whether every one of some values is among others; pays for all comparisons.
-fn all_among<'b, 'v>(args: &Arguments<'b, 'v>, function: &str, sides: [usize; 2]) -> Result<bool, ExecutionError> {
+fn all_among(args: &[CowVal<'_, '_>], function: &str, sides: [usize; 2]) -> Result<bool, ExecutionError> {
     let [some, others] = [items(args, sides[0], function)?, items(args, sides[1], function)?];
-    let cost = weight(args[sides[0]].as_ref()).saturating_mul(others.len() as u64 + 1);
-    budget(args)?.charge(cost)?;
+    budget(args)?.charge_value(args[sides[0]].as_ref(), others.len() as u64 + 1)?;
     Ok(some.iter().all(|value| others.iter().any(|other| other.equals(value.as_ref()))))
 }
 
@@ -177,7 +179,7 @@ fn equivalent<'b, 'v>(args: Arguments<'b, 'v>) -> Outcome<'b, 'v> {
 
 fn intersects<'b, 'v>(args: Arguments<'b, 'v>) -> Outcome<'b, 'v> {
     let [some, others] = [items(&args, 1, "sets.intersects")?, items(&args, 2, "sets.intersects")?];
-    budget(&args)?.charge(weight(args[1].as_ref()).saturating_mul(others.len() as u64 + 1))?;
+    budget(&args)?.charge_value(args[1].as_ref(), others.len() as u64 + 1)?;
     let found = some.iter().any(|value| others.iter().any(|other| other.equals(value.as_ref())));
     Ok(CowVal::owned(CelBool::from(found)))
 }

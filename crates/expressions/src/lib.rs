@@ -115,7 +115,7 @@ pub enum EvaluateError {
     Failed {
         /// The text.
         expression: String,
-        /// What happened. Never has a value of the data.
+        /// What happened: names of fields and the like, but not the operands of an operator.
         cause: String,
     },
     /// The result is no `bool`.

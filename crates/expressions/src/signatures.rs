@@ -214,7 +214,7 @@ fn one(letter: char) -> Type {
         'd' => Type::Double,
         's' => Type::Text,
         'y' => Type::Bytes,
-        't' => Type::Type,
+        't' => Type::Meta,
         'D' => Type::Duration,
         'T' => Type::Timestamp,
         'L' => Type::list(Type::Free),

@@ -142,7 +142,7 @@ fn failures_have_the_words_of_flux_and_no_values() {
         ("dep.spec.replicas / 0 == 1", "division by zero"),
         ("dep.spec.replicas % 0 == 1", "modulus by zero"),
         ("dep.spec.replicas + 9223372036854775807 == 1", "integer overflow"),
-        ("dep.metadata.name.matches('[')", "error parsing regexp: unclosed character class: `[`"),
+        ("dep.metadata.name.matches('[')", "error parsing regexp: unclosed character class"),
         ("'abc'.indexOf('c', 7) == 1", "index out of range: 7"),
         ("dep.spec.names.exists(n, n.absent == 1)", "no such overload"),
     ] {
@@ -335,7 +335,7 @@ fn evaluations_that_explode_are_stopped() {
         "dep.l.all(x, dep == dep)".to_owned(),
         "dep.l.all(x, {'a': dep}.a.l.size() > 0)".to_owned(),
         "dep.l.all(x, dep.?deep.hasValue())".to_owned(),
-        "dep.l.all(x, dep.s.matches('a*b'))".to_owned(),
+        "dep.l.exists(x, dep.s.matches('a*b'))".to_owned(),
         "dep.l.all(x, x.matches('b' + string(dep.s.size())) || dep.s.split('').size() > 0)".to_owned(),
         "sets.contains(dep.l.map(x, x + 'b'), dep.l.map(x, x + 'c'))".to_owned()
             + " || dep.l.all(x, sets.equivalent(dep.l, dep.l))",
@@ -345,7 +345,9 @@ fn evaluations_that_explode_are_stopped() {
     ];
     for text in hostile {
         let expression = compiled(&text).unwrap_or_else(|error| panic!("{error}"));
+        let started = std::time::Instant::now();
         let result = expression.evaluate_bool(&[("dep", &data)], Numbers::AsWritten);
+        assert!(started.elapsed().as_secs() < 20, "{}", &text[..text.len().min(80)]);
         let cause = "operation cancelled: actual cost limit exceeded".to_owned();
         let expected = EvaluateError::Failed { expression: text.clone(), cause };
         assert_eq!(result, Err(expected), "{}", &text[..text.len().min(80)]);
@@ -375,7 +377,7 @@ fn check(current: &'static str) -> HealthCheck<'static> {
     HealthCheck { api_version: "example.com/v1", kind: "Widget", current, ..HealthCheck::default() }
 }
 
-fn widget(status: Value) -> Value {
+fn widget(status: &Value) -> Value {
     json!({"apiVersion": "example.com/v2", "kind": "Widget", "metadata": {"generation": 2}, "status": status})
 }
 
@@ -392,9 +394,9 @@ fn health_is_in_progress_then_failed_then_current() {
         (json!({"observedGeneration": 2, "p": 0, "f": 0, "c": 1}), Health::Current),
         (json!({"observedGeneration": "1", "p": 0, "f": 0, "c": 1}), Health::Current),
     ] {
-        assert_eq!(checks.evaluate(&widget(status.clone())), Ok(Some(expected)), "{status}");
+        assert_eq!(checks.evaluate(&widget(&status)), Ok(Some(expected)), "{status}");
     }
-    let error = checks.evaluate(&widget(json!({"p": 0}))).expect_err("there is no f");
+    let error = checks.evaluate(&widget(&json!({"p": 0}))).expect_err("there is no f");
     assert_eq!(error.to_string(), "failed to evaluate the CEL expression 'status.f == 1': no such key: f");
 }
 

@@ -19,7 +19,7 @@ pub(crate) enum Type {
     Duration,
     Timestamp,
     /// The type of types.
-    Type,
+    Meta,
     List(Box<Type>),
     Map(Box<Type>, Box<Type>),
     Optional(Box<Type>),
@@ -85,7 +85,7 @@ impl fmt::Display for Type {
             Self::Null => f.write_str("null"),
             Self::Duration => f.write_str("google.protobuf.Duration"),
             Self::Timestamp => f.write_str("google.protobuf.Timestamp"),
-            Self::Type => f.write_str("type"),
+            Self::Meta => f.write_str("type"),
             Self::List(element) => write!(f, "list({element})"),
             Self::Map(key, value) => write!(f, "map({key}, {value})"),
             Self::Optional(value) => write!(f, "optional_type({value})"),

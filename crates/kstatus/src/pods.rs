@@ -1,6 +1,6 @@
 //! The second look at pods, for objects that control them.
 //!
-//! A StatefulSet or ReplicaSet that is in progress says nothing of pods that will never run, so its pods are asked. Deployments are not
+//! A `StatefulSet` or `ReplicaSet` that is in progress says nothing of pods that will never run, so its pods are asked. Deployments are not
 //! treated so: they fail by their progress deadline. Deliberately not here: listing pods; a caller that may not list them uses
 //! [`Status::unknown`] with the error.
 

@@ -206,7 +206,7 @@ fn claims_wait_to_be_bound() {
     );
 }
 
-fn unschedulable(created: Value) -> Value {
+fn unschedulable(created: &Value) -> Value {
     let conditions = json!([condition("PodScheduled", "False", "Unschedulable")]);
     json!({"metadata": {"creationTimestamp": created}, "status": {"phase": "Pending", "conditions": conditions}})
 }
@@ -235,10 +235,20 @@ fn pods_follow_their_phase() {
             (ready("Odd", "False"), Unknown, "", "unknown phase Odd"),
             (looping(&[]), InProgress, "PodRunningNotReady", "Pod is running but is not Ready"),
             (looping(&["a", "b"]), Failed, "ContainerCrashLooping", "Containers in CrashLoop state: a,b"),
-            (unschedulable(json!("2026-01-02T03:04:05Z")), InProgress, "PodNotScheduled", "Pod has not been scheduled"),
-            (unschedulable(json!("2026-01-02T03:03:51Z")), InProgress, "PodNotScheduled", "Pod has not been scheduled"),
-            (unschedulable(json!("2026-01-02T03:03:50Z")), Failed, "PodUnschedulable", "Pod could not be scheduled"),
-            (unschedulable(json!(null)), Failed, "PodUnschedulable", "Pod could not be scheduled"),
+            (
+                unschedulable(&json!("2026-01-02T03:04:05Z")),
+                InProgress,
+                "PodNotScheduled",
+                "Pod has not been scheduled",
+            ),
+            (
+                unschedulable(&json!("2026-01-02T03:03:51Z")),
+                InProgress,
+                "PodNotScheduled",
+                "Pod has not been scheduled",
+            ),
+            (unschedulable(&json!("2026-01-02T03:03:50Z")), Failed, "PodUnschedulable", "Pod could not be scheduled"),
+            (unschedulable(&json!(null)), Failed, "PodUnschedulable", "Pod could not be scheduled"),
         ],
     );
 }
@@ -552,7 +562,7 @@ fn failed_pods_fail_what_is_in_progress_unless_they_leave_or_wait_for_a_node() {
     let pod = |fields: Value| object("v1", "Pod", fields);
     let mut leaving = looping(&["a"]);
     leaving["metadata"] = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
-    let harmless = [pod(unschedulable(json!(null))), pod(leaving), pod(looping(&[])), json!(null)];
+    let harmless = [pod(unschedulable(&json!(null))), pod(leaving), pod(looping(&[])), json!(null)];
     let broken = pod(looping(&["a"]));
     let set = object("apps/v1", "StatefulSet", json!({}));
     let waiting = status(&set, now());

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bucket::BucketPhases;
 use crate::file_server;
 use crate::flags::{FEATURE_GATES, Flags};
-use crate::gitrepository::{self, Connections, GitRepositoryPhases, ObjectIdentities, Providers};
+use crate::gitrepository::{self, Connections, GitRepositoryPhases, Providers};
 use crate::helmchart::{self, HelmChartPhases, HelmLimits};
 use crate::helmrepository::{self, HelmRepositoryPhases};
 use crate::ocirepository::OciRepositoryPhases;
@@ -80,14 +80,14 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     let storage = Arc::new(open_storage(&flags, process.hostname())?);
     let client = || process.client().clone();
     let clouds = identities(&flags, &gates, client(), token_metrics);
-    let registries = Registries::new(client(), service_account_identity(&gates));
+    let registries = Registries::new(client(), clouds.clone());
     let public_root = PublicRoot::below(Path::new(&flags.sigstore_root_path));
     let repositories = gitrepository::cache();
     let git = GitRepositoryPhases::new(
         client(),
         Arc::clone(&storage),
         repositories.clone(),
-        connections(&flags, &gates, &clouds),
+        connections(&flags, &clouds),
         gitrepository::Settings {
             mirror_root: flags.git_mirror_path.clone(),
             requeue_dependency: flags.requeue_dependency,
@@ -230,17 +230,12 @@ fn open_storage(flags: &Flags, hostname: &str) -> Result<Storage, AppError> {
 }
 
 /// What all Git remotes share. Algorithms that are not known are left out, as in any negotiation.
-fn connections(flags: &Flags, gates: &FeatureGates, clouds: &Identities) -> Connections {
+fn connections(flags: &Flags, clouds: &Identities) -> Connections {
     let (ssh, unknown) = SshAlgorithms::from_names(&flags.ssh_hostkey_algos, &flags.ssh_kex_algos);
     if !unknown.is_empty() {
         tracing::error!(algorithms = unknown.join(","), "unknown SSH algorithms are left out");
     }
-    let identities = if gates.enabled("ObjectLevelWorkloadIdentity") {
-        ObjectIdentities::Allowed
-    } else {
-        ObjectIdentities::Refused
-    };
-    Connections { pool: ClientPool::default(), ssh, providers: Providers::new(Arc::clone(clouds.cache()), identities) }
+    Connections { pool: ClientPool::default(), ssh, providers: Providers::new(clouds.clone()) }
 }
 
 fn settings(flags: &Flags, process: &Process) -> Settings {

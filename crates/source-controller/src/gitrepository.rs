@@ -34,7 +34,7 @@ use sluice_runtime::queue::{Key, Queue};
 use sluice_runtime::recorder::{Notice, Severity};
 use sluice_storage::Storage;
 
-pub(crate) use provider::{ObjectIdentities, Providers};
+pub(crate) use provider::Providers;
 pub(crate) use remote::Connections;
 
 use crate::source::{Done, Phases, Report, SourceKind, Stored, Verdict};

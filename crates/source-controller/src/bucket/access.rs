@@ -45,7 +45,7 @@ pub(crate) enum CredentialError {
     Object(#[from] ObjectIdentityError),
     /// Its identity gave none.
     #[error(transparent)]
-    Identity(#[from] IdentityError),
+    Identity(Box<IdentityError>),
     /// AWS.
     #[error(transparent)]
     Aws(#[from] AwsError),
@@ -58,6 +58,12 @@ pub(crate) enum CredentialError {
     /// Google, with what the Secret has.
     #[error(transparent)]
     Gcp(#[from] GcpError),
+}
+
+impl From<IdentityError> for CredentialError {
+    fn from(error: IdentityError) -> Self {
+        Self::Identity(Box::new(error))
+    }
 }
 
 /// Why there is no store.

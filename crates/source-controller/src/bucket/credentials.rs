@@ -87,7 +87,7 @@ pub(super) async fn azure(
         // An authority is none by itself.
         Some(AzureSecret::AuthorityHost(_)) | None => {
             let identity = identity(context, http).await.map_err(CredentialError::Object)?;
-            let token = identity.cloud().azure_token(scope::STORAGE).await.map_err(CredentialError::Identity)?;
+            let token = identity.cloud().azure_token(scope::STORAGE).await.map_err(CredentialError::from)?;
             AzureAuth::Bearer(token.token)
         }
     };

@@ -18,7 +18,7 @@ const MAX_LISTED: usize = 1_000_000;
 pub(crate) enum ListError {
     /// The bucket.
     #[error(transparent)]
-    Operation(#[from] OperationError),
+    Operation(Box<OperationError>),
     /// The object with ignore patterns.
     #[error("failed to get '{IGNORE_FILE}' object")]
     IgnoreFile(#[source] StoreError),
@@ -52,6 +52,12 @@ pub(crate) enum ListError {
         /// The limit.
         limit: u64,
     },
+}
+
+impl From<OperationError> for ListError {
+    fn from(error: OperationError) -> Self {
+        Self::Operation(Box::new(error))
+    }
 }
 
 /// What is to be downloaded.
@@ -159,7 +165,7 @@ mod tests {
         let keys = [".git/x", "a.png", "dir/", "dir/.sourceignore", ".sourceignore", "x/a.yaml", "x/b.yaml", "//c"];
         assert_eq!(
             collected(None, None, &keys),
-            ["//c", ".git/x", "a.png", "dir/.sourceignore", "x/a.yaml", "x/b.yaml"]
+            [".git/x", "//c", "a.png", "dir/.sourceignore", "x/a.yaml", "x/b.yaml"]
         );
         let found = collected(Some("x/\n*.png\n/.git\n"), Some("!/x/b.yaml\ndir\n"), &keys);
         assert_eq!(found, ["//c", "x/b.yaml"]);

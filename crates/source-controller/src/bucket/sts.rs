@@ -41,11 +41,13 @@ pub(crate) enum StsError {
 pub(super) fn endpoint(object: &Bucket) -> Result<Option<Url>, StsError> {
     let Some(sts) = &object.spec.sts else { return Ok(None) };
     check(&object.provider(), sts)?;
-    let parsed = sts
-        .endpoint
-        .parse()
-        .map_err(|source| StsError::Endpoint { endpoint: sluice_http_client::mask_url_text(&sts.endpoint), source });
+    let parsed = sts.endpoint.parse().map_err(|source| StsError::Endpoint { endpoint: shown(&sts.endpoint), source });
     parsed.map(Some)
+}
+
+/// As it was written, unless it could hold something secret.
+fn shown(endpoint: &str) -> String {
+    if endpoint.contains(['@', '?', '#']) { sluice_http_client::mask_url_text(endpoint) } else { endpoint.to_owned() }
 }
 
 fn check(bucket: &BucketProvider, sts: &BucketSts) -> Result<(), StsError> {
@@ -130,6 +132,14 @@ mod tests {
                 &none,
                 &none,
                 Err("failed to parse STS endpoint '***'"),
+            ),
+            (
+                BucketProvider::Generic,
+                &ldap,
+                "http://h:port",
+                &none,
+                &none,
+                Err("failed to parse STS endpoint 'http://h:port'"),
             ),
         ] {
             let sts = BucketSts {

@@ -46,7 +46,6 @@ pub(crate) enum PrepareError {
 }
 
 /// What all remotes of the process share.
-#[derive(Debug, Default)]
 pub(crate) struct Connections {
     /// HTTP connections.
     pub(crate) pool: ClientPool,
@@ -88,7 +87,8 @@ pub(crate) async fn prepare(
     if let Auth::Ssh(ssh) = &mut auth {
         ssh.algorithms = connections.ssh.clone();
     }
-    let from = provider::From { secret: secret.as_deref(), data: &data, tls: &credentials.tls, proxy: &proxy };
+    let from =
+        provider::From { secret: secret.as_deref(), url: &url, data: &data, tls: &credentials.tls, proxy: &proxy };
     if let Some(login) = connections.providers.login(object, &from).await? {
         auth = login;
     }

@@ -16,7 +16,8 @@ use super::provider::ProviderError;
 use super::publish::StoreFailed;
 use super::remote::PrepareError;
 use super::verify::VerifyError;
-use crate::source::{Done, Retry, Told, UNSUPPORTED_FIELD, Verdict};
+use crate::source::identity::ObjectIdentityError;
+use crate::source::{Done, Retry, Told, Verdict};
 
 /// The longest commit subject in an event, in characters.
 const SUBJECT_LENGTH: usize = 50;
@@ -108,9 +109,10 @@ fn prepare(error: &PrepareError) -> Verdict {
             ProviderError::NoAppData | ProviderError::UnexpectedAppData(_) => {
                 Verdict::backoff(FETCH_FAILED, reason::INVALID_PROVIDER_CONFIGURATION)
             }
-            ProviderError::GateClosed => Verdict::stall(FETCH_FAILED, reason::FEATURE_GATE_DISABLED),
-            ProviderError::Unsupported(_) => Verdict::stall(FETCH_FAILED, UNSUPPORTED_FIELD),
-            ProviderError::App(_) | ProviderError::Config(_) => {
+            ProviderError::Who(ObjectIdentityError::Gate(_)) => {
+                Verdict::stall(FETCH_FAILED, reason::FEATURE_GATE_DISABLED)
+            }
+            ProviderError::App(_) | ProviderError::Cloud(_) | ProviderError::Who(_) => {
                 Verdict::backoff(FETCH_FAILED, reason::AUTHENTICATION_FAILED)
             }
         },

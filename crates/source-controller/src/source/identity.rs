@@ -128,11 +128,6 @@ impl Identities {
         &self.0.platform
     }
 
-    /// The tokens of the process, for logins that are nobody's identity.
-    pub(crate) fn cache(&self) -> &Arc<TokenCache> {
-        &self.0.cache
-    }
-
     /// Whether an object may name this service account, before anything is read for it.
     ///
     /// # Errors

@@ -9,10 +9,15 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Secret as KubeSecret, ServiceAccount};
 use kube::{Api, Client, ResourceExt as _};
 use sluice_api::source::RegistryProvider;
+use sluice_cloud_identity::Provider;
 use sluice_http_client::{ClientConfig, Proxy};
-use sluice_oci::{ClientOptions, CredentialError, Credentials, DEFAULT_RETRY, Keyring, Security};
+use sluice_oci::{
+    ClientOptions, Credential, CredentialError, CredentialFuture, CredentialProvider, Credentials, DEFAULT_RETRY,
+    Keyring, Repository, Security,
+};
 
-use super::identity::ServiceAccountIdentity;
+use super::SourceKind;
+use super::identity::Identities;
 use super::secrets::{self, BadSecret, SecretError, Secrets, TlsMaterial};
 
 /// Keys of pull secrets, the present format and the older one.
@@ -112,7 +117,7 @@ pub(crate) enum AccessError {
     )]
     GateDisabled,
     /// There is no login for this provider.
-    #[error("failed to get credential from {0}: the provider is not supported")]
+    #[error("failed to get credential from {0}: the provider is not known")]
     Provider(String),
 }
 
@@ -120,20 +125,46 @@ pub(crate) enum AccessError {
 #[derive(Clone)]
 pub(crate) struct Registries {
     client: Client,
-    identity: ServiceAccountIdentity,
+    clouds: Identities,
+}
+
+/// A login at a cloud, for one object.
+struct CloudLogin<K> {
+    clouds: Identities,
+    provider: Provider,
+    object: K,
+    account: Option<String>,
+    http: ClientConfig,
+    timeout: Duration,
+}
+
+impl<K> std::fmt::Debug for CloudLogin<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "CloudLogin({}, {:?})", self.provider.name(), self.account)
+    }
+}
+
+impl<K: SourceKind> CredentialProvider for CloudLogin<K> {
+    fn credential<'a>(&'a self, repository: &'a Repository) -> CredentialFuture<'a> {
+        Box::pin(async move {
+            let who = self.clouds.of_object(&self.object, self.account.as_deref(), &self.http, self.timeout).await?;
+            let login = who.cloud().registry_login(self.provider, repository.registry()).await?;
+            Ok(Credential::basic(login.username, login.password.expose().clone()))
+        })
+    }
 }
 
 impl Registries {
-    /// Reads Secrets and service accounts with `client`.
-    pub(crate) fn new(client: Client, identity: ServiceAccountIdentity) -> Self {
-        Self { client, identity }
+    /// Reads Secrets and service accounts with `client`, and logs in at clouds as `clouds` has it.
+    pub(crate) fn new(client: Client, clouds: Identities) -> Self {
+        Self { client, clouds }
     }
 
     /// The options of a client for the registry of an object: whatever it names is read now.
     ///
     /// # Errors
     /// See [`AccessError`].
-    pub(crate) async fn options<K: kube::Resource>(
+    pub(crate) async fn options<K: SourceKind>(
         &self,
         object: &K,
         registry: &Registry<'_>,
@@ -146,7 +177,7 @@ impl Registries {
         };
         let credentials = match keyring {
             Some(keyring) => Credentials::Keyring(Arc::new(keyring)),
-            None => self.login(registry)?,
+            None => self.login(object, registry, &proxy)?,
         };
         let mut http = ClientConfig { proxy, ..ClientConfig::default() };
         if let Some(name) = registry.certificates {
@@ -159,14 +190,26 @@ impl Registries {
     }
 
     /// The login at a provider: got when the registry first asks for it, so that what goes wrong with it is an error of that request.
-    fn login(&self, registry: &Registry<'_>) -> Result<Credentials, AccessError> {
-        match registry.provider {
-            RegistryProvider::Generic => Ok(Credentials::Anonymous),
-            _ if registry.service_account.is_some() && self.identity == ServiceAccountIdentity::Refused => {
-                Err(AccessError::GateDisabled)
-            }
-            other => Err(AccessError::Provider(other.to_string())),
+    fn login<K: SourceKind>(
+        &self,
+        object: &K,
+        registry: &Registry<'_>,
+        proxy: &Proxy,
+    ) -> Result<Credentials, AccessError> {
+        if *registry.provider == RegistryProvider::Generic {
+            return Ok(Credentials::Anonymous);
         }
+        self.clouds.check(registry.service_account).map_err(|_| AccessError::GateDisabled)?;
+        let name = registry.provider.to_string();
+        let provider = Provider::parse(&name).map_err(|_| AccessError::Provider(name))?;
+        Ok(Credentials::Provider(Arc::new(CloudLogin {
+            clouds: self.clouds.clone(),
+            provider,
+            object: object.clone(),
+            account: registry.service_account.map(str::to_owned),
+            http: ClientConfig { proxy: proxy.clone(), ..ClientConfig::default() },
+            timeout: registry.timeout,
+        })))
     }
 
     /// The pull secrets of an object and its service account; `None` if it names none.

@@ -67,9 +67,9 @@ enum Part {
     Commit,
     /// Requests and bytes of a remote that has not changed.
     Unchanged,
-    /// Many OCIRepositories on one registry.
+    /// Many objects of the kind `OCIRepository` on one registry.
     Oci,
-    /// Many GitRepositories on one host.
+    /// Many objects of kind GitRepository on one host.
     Git,
 }
 

@@ -3,6 +3,7 @@
 //! Deliberately nothing random that is not the same in every run, and no work tree: the history is written as a stream for
 //! `git fast-import`.
 
+use std::fmt::Write as _;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -31,7 +32,7 @@ pub(super) struct History {
 
 impl History {
     /// Writes the whole history as a stream for `git fast-import`.
-    fn write(&self, out: &mut dyn Write) -> std::io::Result<()> {
+    fn write(self, out: &mut dyn Write) -> std::io::Result<()> {
         let all: Vec<u32> = (0..self.files).collect();
         for commit in 0..self.commits.max(1) {
             let changed = if commit == 0 { all.clone() } else { self.changed_by(commit) };
@@ -43,7 +44,7 @@ impl History {
         Ok(())
     }
 
-    fn changed_by(&self, commit: u32) -> Vec<u32> {
+    fn changed_by(self, commit: u32) -> Vec<u32> {
         let mut random = fastrand::Rng::with_seed(u64::from(commit));
         (0..CHANGED_FILES).map(|_| random.u32(0..self.files.max(1))).collect()
     }
@@ -52,7 +53,7 @@ impl History {
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn create(&self, repository: &Path) -> anyhow::Result<String> {
+    pub(super) fn create(self, repository: &Path) -> anyhow::Result<String> {
         fast_import(repository, |out| self.write(out))?;
         git(repository, &["gc", "--quiet"])?;
         git(repository, &["rev-parse", "refs/heads/main"])
@@ -62,7 +63,7 @@ impl History {
     ///
     /// # Errors
     /// When git fails.
-    pub(super) fn add_commit(&self, repository: &Path, number: u32) -> anyhow::Result<String> {
+    pub(super) fn add_commit(self, repository: &Path, number: u32) -> anyhow::Result<String> {
         let commit = self.commits + number;
         fast_import(repository, |out| write_commit(out, commit, &self.changed_by(commit), Parent::Branch))?;
         git(repository, &["rev-parse", "refs/heads/main"])
@@ -112,7 +113,9 @@ fn manifest(file: u32, version: u32) -> String {
     for _ in 0..random.usize(2..40) {
         let [one, other] = [0, 1].map(|_| WORDS[random.usize(0..WORDS.len())]);
         let number = random.u32(0..100_000);
-        text += &format!(
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
             "        - name: {}_{}\n          value: \"{one}-{number}\"\n",
             one.to_uppercase(),
             other.to_uppercase()

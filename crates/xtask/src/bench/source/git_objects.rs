@@ -1,4 +1,4 @@
-//! Many GitRepositories on one host: time until all are ready, then what an interval without a change costs server and controller.
+//! Many objects of kind GitRepository on one host: time until all are ready, then what an interval without a change costs server and controller.
 //!
 //! Deliberately more objects than repositories: a platform team's repository is the source of many.
 

@@ -1,4 +1,4 @@
-//! Many OCIRepositories on one registry, created at once: time until all are ready, memory above idle, CPU.
+//! Many objects of the kind `OCIRepository` on one registry, created at once: time until all are ready, memory above idle, CPU.
 //!
 //! Deliberately a controller that runs already: its idle memory is what the peak is compared with.
 
