@@ -261,14 +261,29 @@ fn take_directive(fields: &mut Mapping) -> Result<Directive, MergeError> {
     Ok(directive)
 }
 
-/// A directive for a whole list is an element with nothing else in it.
+/// A directive for a whole list is an element with nothing else in it, if it is the first that has a directive. With it go all elements that
+/// have the same one, and those that are empty.
 fn take_list_directive(items: &mut Vec<Node>) -> Result<Directive, MergeError> {
-    let only =
-        |item: &Node| item.as_mapping().is_some_and(|fields| fields.len() == 1 && fields.get(DIRECTIVE).is_some());
-    let Some(index) = items.iter().position(only) else { return Ok(Directive::Merge) };
-    let directive = items[index].get(DIRECTIVE).map_or(Ok(Directive::Merge), parse_directive)?;
-    items.remove(index);
+    let first = items.iter().find_map(|item| item.as_mapping().filter(|fields| fields.get(DIRECTIVE).is_some()));
+    let Some(word) = first.filter(|fields| fields.len() == 1).and_then(|fields| fields.get(DIRECTIVE)) else {
+        return Ok(Directive::Merge);
+    };
+    let (directive, word) = (parse_directive(word)?, word.text().unwrap_or_default().to_owned());
+    items.retain(|item| match &item.value {
+        Value::Mapping(fields) => {
+            !fields.is_empty() && fields.get(DIRECTIVE).and_then(Node::text) != Some(word.as_str())
+        }
+        _ => !item.is_null(),
+    });
     Ok(directive)
+}
+
+/// Removes the directive of an element that the walk has been at: it is read once only.
+pub(crate) fn drop_directive(element: &mut Node) {
+    if let Some(fields) = element.as_mapping_mut() {
+        // An unknown word stays.
+        let _known = take_directive(fields);
+    }
 }
 
 fn parse_directive(word: &Node) -> Result<Directive, MergeError> {
@@ -379,7 +394,7 @@ fn merge_walking(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Kind
             _ => merge_long(dest, patch, keys, element),
         };
     }
-    crate::multikey::merge_walked(dest, Some(&patch), keys, &|existing, change| walk_element(existing, change, element))
+    crate::multikey::merge_walked(dest, Some(patch), keys, &|existing, change| walk_element(existing, change, element))
 }
 
 /// New elements first, then the resource's in their order. A key that one side lacks matches any value.

@@ -141,6 +141,7 @@ impl Scalar {
             Tag::Bool => Json::Bool(is_true(&self.text)),
             Tag::Timestamp if timestamp(&self.text).is_none() => return None,
             Tag::Timestamp => Json::String(timestamp(&self.text).unwrap_or_else(|| self.text.clone())),
+            Tag::Int if matches!(number(&self.text)?, Parsed::Float(_)) => return None,
             Tag::Int | Tag::Float => Json::Number(match number(&self.text)? {
                 Parsed::Signed(value) => value.into(),
                 Parsed::Unsigned(value) => value.into(),
