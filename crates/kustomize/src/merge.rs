@@ -88,6 +88,7 @@ fn merge(dest: Node, mut patch: Node, kind: Kind<'_>) -> Result<Option<Node>, Me
     match (dest.value, &mut patch.value) {
         (Value::Scalar(old), Value::Scalar(new)) => {
             *new = std::mem::replace(new, Scalar::null()).in_place_of(&old);
+            new.written = true;
             Ok(Some(patch))
         }
         (Value::Mapping(fields), Value::Mapping(changes)) => match take_directive(changes)? {
@@ -118,6 +119,8 @@ fn merge(dest: Node, mut patch: Node, kind: Kind<'_>) -> Result<Option<Node>, Me
 }
 
 fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Mapping, MergeError> {
+    // An empty mapping takes the spelling of the patch.
+    let spelling = if fields.is_empty() { changes.spelling() } else { fields.spelling() };
     let mut changes: HashMap<String, Entry> =
         changes.into_entries().into_iter().map(|entry| (entry.key.text.clone(), entry)).collect();
     let mut merged = Vec::with_capacity(fields.len() + changes.len());
@@ -136,7 +139,7 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Map
         let below = kind.field(&key.text);
         merged.extend(adopt(value, below)?.map(|value| Entry { key, value }));
     }
-    Ok(Mapping::from_distinct(merged))
+    Ok(Mapping::from_distinct(merged).spelt(spelling))
 }
 
 /// A part of the resource that the patch does not mention. The walk still visits it: a field without any value is dropped
@@ -210,12 +213,13 @@ fn fold(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
 }
 
 fn fold_fields(fields: Mapping, kind: Kind<'_>) -> Result<Mapping, MergeError> {
+    let spelling = fields.spelling();
     let mut folded = Vec::with_capacity(fields.len());
     for Entry { key, value } in fields.into_entries() {
         let below = kind.field(&key.text);
         folded.extend(fold(value, below)?.map(|value| Entry { key, value }));
     }
-    Ok(Mapping::from_distinct(folded))
+    Ok(Mapping::from_distinct(folded).spelt(spelling))
 }
 
 /// A list merged with itself, which shows where elements lack a key or share one.
