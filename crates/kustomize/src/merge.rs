@@ -147,6 +147,10 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Map
 fn untouched(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
     if let Value::Scalar(scalar) = &mut node.value {
         scalar.settle();
+        // A field that was made blank has no type, so that it is no null.
+        if scalar.style == Style::Untyped && scalar.text.is_empty() {
+            return Ok(Some(node));
+        }
     }
     if node.is_null() {
         return Ok(node.text().is_some_and(|text| !text.is_empty()).then_some(node));

@@ -125,7 +125,8 @@ impl Scalar {
         let text = text.into();
         let style = if text.contains('\n') {
             Style::Literal
-        } else if resolve(&text, Dialect::Config) == Tag::Str {
+        } else if matches!(resolve(&text, Dialect::Config), Tag::Str | Tag::Timestamp) {
+            // A date is quoted when it is printed, but not before.
             Style::Plain
         } else {
             Style::Quoted
