@@ -53,8 +53,7 @@ fn disturbed(resource: &Resource) -> bool {
     let noted = resource.origin.is_some()
         || !resource.transformations.is_empty()
         || (resource.needs_hash && others.iter().any(|(_, value)| came_with(value)));
-    let last = !noted
-        && metadata.iter().last().is_some_and(|(key, _)| key == "labels");
+    let last = !noted && metadata.iter().last().is_some_and(|(key, _)| key == "labels");
     !(made && last && others.is_sorted_by_key(|(key, _)| *key))
 }
 

@@ -10,7 +10,7 @@ use libyaml_safer::{Event, EventData, MappingStyle, Mark, Parser, ScalarStyle};
 
 use crate::bytes::{BYTE_ORDER_MARK, bad_character, prepare, unix_lines, without_inner_marks};
 use crate::error::YamlError;
-use crate::node::{Entry, Key, Mapping, Node, Position, Value, Spelling};
+use crate::node::{Entry, Key, Mapping, Node, Position, Spelling, Value};
 use crate::scalar::{Dialect, Scalar, Style, Tag, number, resolve, timestamp};
 
 /// Bounds on one input. The defaults are far above what an API server would accept.

@@ -170,7 +170,7 @@ fn set(node: &mut Node, path: &str, copied: Copied<'_>, options: &FieldOptions) 
     let verb = if options.create { "find or create" } else { "find" };
     let missing = format!("unable to {verb} field {path:?} in replacement target");
     let count = for_each(node, &parts, create, &mut |field| set_field(field, copied, options))
-    .map_err(|problem| if problem.starts_with("delimiter") { problem } else { format!("{missing}: {problem}") })?;
+        .map_err(|problem| if problem.starts_with("delimiter") { problem } else { format!("{missing}: {problem}") })?;
     if count == 0 { Err(missing) } else { Ok(count) }
 }
 
