@@ -130,9 +130,6 @@ impl Engine<'_> {
         let mut fresh = ResMap::default();
         for mut resource in resources {
             resource.origin = target.origin.as_ref().map(|origin| origin.join(entry));
-            if resource.origin.is_some() {
-                resource.remake_annotations();
-            }
             if all.resources.count(&resource.id) > 0 {
                 let id = Box::new(resource.id);
                 return Err(clash(crate::resmap::IdError::Registered { id }.into()));

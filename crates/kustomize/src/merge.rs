@@ -88,6 +88,7 @@ fn merge(dest: Node, mut patch: Node, kind: Kind<'_>) -> Result<Option<Node>, Me
     match (dest.value, &mut patch.value) {
         (Value::Scalar(old), Value::Scalar(new)) => {
             *new = std::mem::replace(new, Scalar::null()).in_place_of(&old);
+            new.written = true;
             Ok(Some(patch))
         }
         (Value::Mapping(fields), Value::Mapping(changes)) => match take_directive(changes)? {
@@ -118,6 +119,8 @@ fn merge(dest: Node, mut patch: Node, kind: Kind<'_>) -> Result<Option<Node>, Me
 }
 
 fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Mapping, MergeError> {
+    // An empty mapping takes the spelling of the patch.
+    let spelling = if fields.is_empty() { changes.spelling() } else { fields.spelling() };
     let mut changes: HashMap<String, Entry> =
         changes.into_entries().into_iter().map(|entry| (entry.key.text.clone(), entry)).collect();
     let mut merged = Vec::with_capacity(fields.len() + changes.len());
@@ -136,7 +139,7 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Map
         let below = kind.field(&key.text);
         merged.extend(adopt(value, below)?.map(|value| Entry { key, value }));
     }
-    Ok(Mapping::from_distinct(merged))
+    Ok(Mapping::from_distinct(merged).spelt(spelling))
 }
 
 /// A part of the resource that the patch does not mention. The walk still visits it: a field without any value is dropped
@@ -144,6 +147,10 @@ fn merge_fields(fields: Mapping, changes: Mapping, kind: Kind<'_>) -> Result<Map
 fn untouched(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
     if let Value::Scalar(scalar) = &mut node.value {
         scalar.settle();
+        // A field that was made blank has no type, so that it is no null.
+        if scalar.style == Style::Untyped && scalar.text.is_empty() {
+            return Ok(Some(node));
+        }
     }
     if node.is_null() {
         return Ok(node.text().is_some_and(|text| !text.is_empty()).then_some(node));
@@ -210,12 +217,13 @@ fn fold(mut node: Node, kind: Kind<'_>) -> Result<Option<Node>, MergeError> {
 }
 
 fn fold_fields(fields: Mapping, kind: Kind<'_>) -> Result<Mapping, MergeError> {
+    let spelling = fields.spelling();
     let mut folded = Vec::with_capacity(fields.len());
     for Entry { key, value } in fields.into_entries() {
         let below = kind.field(&key.text);
         folded.extend(fold(value, below)?.map(|value| Entry { key, value }));
     }
-    Ok(Mapping::from_distinct(folded))
+    Ok(Mapping::from_distinct(folded).spelt(spelling))
 }
 
 /// A list merged with itself, which shows where elements lack a key or share one.
@@ -261,14 +269,29 @@ fn take_directive(fields: &mut Mapping) -> Result<Directive, MergeError> {
     Ok(directive)
 }
 
-/// A directive for a whole list is an element with nothing else in it.
+/// A directive for a whole list is an element with nothing else in it, if it is the first that has a directive. With it go all elements that
+/// have the same one, and those that are empty.
 fn take_list_directive(items: &mut Vec<Node>) -> Result<Directive, MergeError> {
-    let only =
-        |item: &Node| item.as_mapping().is_some_and(|fields| fields.len() == 1 && fields.get(DIRECTIVE).is_some());
-    let Some(index) = items.iter().position(only) else { return Ok(Directive::Merge) };
-    let directive = items[index].get(DIRECTIVE).map_or(Ok(Directive::Merge), parse_directive)?;
-    items.remove(index);
+    let first = items.iter().find_map(|item| item.as_mapping().filter(|fields| fields.get(DIRECTIVE).is_some()));
+    let Some(word) = first.filter(|fields| fields.len() == 1).and_then(|fields| fields.get(DIRECTIVE)) else {
+        return Ok(Directive::Merge);
+    };
+    let (directive, word) = (parse_directive(word)?, word.text().unwrap_or_default().to_owned());
+    items.retain(|item| match &item.value {
+        Value::Mapping(fields) => {
+            !fields.is_empty() && fields.get(DIRECTIVE).and_then(Node::text) != Some(word.as_str())
+        }
+        _ => !item.is_null(),
+    });
     Ok(directive)
+}
+
+/// Removes the directive of an element that the walk has been at: it is read once only.
+pub(crate) fn drop_directive(element: &mut Node) {
+    if let Some(fields) = element.as_mapping_mut() {
+        // An unknown word stays.
+        let _known = take_directive(fields);
+    }
 }
 
 fn parse_directive(word: &Node) -> Result<Directive, MergeError> {
@@ -379,7 +402,7 @@ fn merge_walking(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Kind
             _ => merge_long(dest, patch, keys, element),
         };
     }
-    crate::multikey::merge_walked(dest, Some(&patch), keys, &|existing, change| walk_element(existing, change, element))
+    crate::multikey::merge_walked(dest, Some(patch), keys, &|existing, change| walk_element(existing, change, element))
 }
 
 /// New elements first, then the resource's in their order. A key that one side lacks matches any value.

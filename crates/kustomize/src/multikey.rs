@@ -3,7 +3,7 @@
 
 use sluice_yaml::{Mapping, Node, Scalar};
 
-use crate::merge::{MergeError, key_text};
+use crate::merge::{MergeError, drop_directive, key_text};
 
 /// Merges an element of the resource with one of the patch, either of which may be missing.
 pub(crate) type MergeOne<'m> = &'m dyn Fn(Option<Node>, Option<Node>) -> Result<Option<Node>, MergeError>;
@@ -15,22 +15,28 @@ type Values = Vec<String>;
 /// takes out of one is gone from the other.
 pub(crate) fn merge_walked(
     mut dest: Vec<Node>,
-    patch: Option<&[Node]>,
+    mut patch: Option<Vec<Node>>,
     keys: &[&str],
     merge_one: MergeOne<'_>,
 ) -> Result<Vec<Node>, MergeError> {
-    let list = joined(distinct_values(patch.unwrap_or_default().iter().chain(&dest), keys));
+    let list = joined(distinct_values(patch.iter().flatten().chain(&dest), keys));
     let used = used_keys(&list, keys);
     let valid: Vec<&str> = used.iter().map(|&index| keys[index]).collect();
     let mut items: Vec<Node> = Vec::new();
     for values in &list {
         let values: Values = used.iter().map(|&index| values[index].clone()).collect();
         let at = find(&dest, &valid, &values);
-        let change = {
-            let patch = patch.unwrap_or(&dest);
-            find(patch, &valid, &values).map(|index| patch[index].clone())
-        };
+        let from = patch.as_deref().map_or(at, |patch| find(patch, &valid, &values));
+        let change = from.map(|index| patch.as_deref().unwrap_or(&dest)[index].clone());
         let merged = merge_one(at.map(|index| dest[index].clone()), change)?;
+        if let Some(index) = from {
+            let element = &mut patch.as_mut().unwrap_or(&mut dest)[index];
+            drop_directive(element);
+            // A new element is that of the patch.
+            if let (None, Some(merged)) = (at, &merged) {
+                element.clone_from(merged);
+            }
+        }
         let Some(mut merged) = merged.filter(|node| !is_empty(node)) else {
             set_element(&mut dest, (&valid, &values), None)?;
             continue;

@@ -75,7 +75,10 @@ pub(crate) fn check_plugin(resource: &Resource, role: PluginRole) -> Result<(), 
 fn builtin(resource: &Resource) -> Result<(&str, Node), Cause> {
     let kind = resource.id.gvk.kind.as_str();
     // The configuration of a plugin is read once more from its printed form, in which numbers have one spelling.
-    Ok((kind, Node::from_json(&resource.to_json()?)))
+    // The configuration is written and read before it is used.
+    let mut node = resource.node.clone();
+    node.refold()?;
+    Ok((kind, Node::from_json(&node.to_json()?)))
 }
 
 /// What a generator plugin describes.

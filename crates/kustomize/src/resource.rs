@@ -1,7 +1,7 @@
 //! [`Resource`]: one object with the history that the build needs. It does not know the other resources.
 
 use serde_json::Value as Json;
-use sluice_yaml::{Mapping, Node, Scalar, Value, WriteError};
+use sluice_yaml::{Mapping, Node, Scalar, Tag, Value, WriteError};
 
 use crate::id::{Gvk, IdKey, ResId, split_api_version};
 use crate::id_index::Fingerprint;
@@ -157,8 +157,9 @@ impl Resource {
         // Of several that were written to, the last one counts; a merge goes through fields in their order.
         each_in_order(&mut self.node, &mut |scalar| {
             if let Some(text) = place(scalar.shared).and_then(|place| shared.get_mut(place))
-                && *text != scalar.text
+                && (*text != scalar.text || scalar.written)
             {
+                scalar.written = false;
                 changed.insert(scalar.shared, scalar.clone());
             }
         });
@@ -227,6 +228,19 @@ impl Resource {
             }
         } else {
             set_metadata(&mut self.node, "namespace", namespace);
+        }
+        namespace.clone_into(&mut self.id.namespace);
+    }
+
+    /// Puts the namespace of before back after a merge; a blank one removes the field. The value has no type of its own then, so that a
+    /// date becomes a point in time.
+    pub(crate) fn restore_namespace(&mut self, namespace: &str) {
+        let old = self.node.at(&["metadata", "namespace"]).and_then(Node::as_scalar).cloned();
+        self.set_namespace(namespace);
+        let made = Scalar::untyped(namespace);
+        if made.tag == Tag::Timestamp {
+            let scalar = old.map_or_else(|| made.clone(), |old| made.clone().in_place_of(&old));
+            metadata_mut(&mut self.node).insert("namespace", scalar.into());
         }
         namespace.clone_into(&mut self.id.namespace);
     }

@@ -5,6 +5,7 @@ use sluice_yaml::{Node, Position, Scalar};
 use crate::accumulator::Accumulator;
 use crate::build::{Engine, Target};
 use crate::error::BuildError;
+use crate::resource::Resource;
 
 impl Engine<'_> {
     /// Validators are transformers that must leave everything as it is.
@@ -22,7 +23,7 @@ impl Engine<'_> {
                 return Err(BuildError::Validator { problem });
             }
             for (before, after) in before.iter().zip(all.resources.iter()) {
-                if before != &without_validated_label(&after.node) || disturbed(&after.node) {
+                if before != &without_validated_label(&after.node) || disturbed(after) {
                     return Err(BuildError::Validator { problem: after.id.to_string() });
                 }
             }
@@ -35,9 +36,9 @@ impl Engine<'_> {
 const VALIDATED_BY: &str = "validated-by";
 
 /// Whether kustomize sees a change although only the mark was added: other labels are made anew without it, at the end of the metadata,
-/// sorted and without a place in a file.
-fn disturbed(node: &Node) -> bool {
-    let Some(metadata) = node.get("metadata").and_then(Node::as_mapping) else { return false };
+/// sorted and without a place in a file. Annotations that kustomize keeps for itself stand there, too.
+fn disturbed(resource: &Resource) -> bool {
+    let Some(metadata) = resource.node.get("metadata").and_then(Node::as_mapping) else { return false };
     let Some(labels) = metadata.get("labels").and_then(Node::as_mapping) else { return false };
     if labels.get(VALIDATED_BY).is_none() || labels.len() == 1 {
         return false;
@@ -47,7 +48,12 @@ fn disturbed(node: &Node) -> bool {
         let style = value.as_scalar().map(|scalar| scalar.style);
         value.position == Position::default() && style == value.text().map(|text| Scalar::string(text).style)
     });
-    let last = metadata.iter().last().is_some_and(|(key, _)| key == "labels");
+    // Where an object comes from is noted again behind every step, and what a generator's object is behind the labels that it came with.
+    let came_with = |value: &Node| value.as_scalar().is_some_and(|scalar| scalar.shared == 0);
+    let noted = resource.origin.is_some()
+        || !resource.transformations.is_empty()
+        || (resource.needs_hash && others.iter().any(|(_, value)| came_with(value)));
+    let last = !noted && metadata.iter().last().is_some_and(|(key, _)| key == "labels");
     !(made && last && others.is_sorted_by_key(|(key, _)| *key))
 }
 

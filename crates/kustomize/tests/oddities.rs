@@ -166,6 +166,14 @@ fn a_validator_must_not_mark_what_has_labels_from_a_file() {
     assert!(built_with(object, validator).is_ok());
     assert!(built_with(object, &format!("commonLabels: {{a: b}}\n{validator}")).is_ok());
     assert!(built_with(&format!("{object}  labels: {{a: b}}\n"), validator).is_err());
+    // Annotations that kustomize keeps for itself stand behind the labels.
+    assert!(
+        built_with(object, &format!("buildMetadata: [originAnnotations]\ncommonLabels: {{a: b}}\n{validator}"))
+            .is_err()
+    );
+    let generated = |options: &str| format!("secretGenerator: [{{name: g{options}}}]\n{validator}");
+    assert!(built_with(object, &generated("")).is_ok());
+    assert!(built_with(object, &generated(", options: {labels: {a: b}}")).is_err());
 }
 
 #[test]
@@ -178,4 +186,121 @@ fn a_service_account_of_a_role_binding_needs_a_text_as_its_namespace() {
     assert!(built_with(&binding("x"), "").is_ok());
     let error = built_with(&binding("null"), "").unwrap_err();
     assert!(error.starts_with("Invalid Input: namespace is blank for resource \"RoleBinding.v1."), "{error}");
+}
+
+#[test]
+fn a_directive_for_a_list_takes_those_like_it_and_empty_elements_with_it() {
+    let account = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: w\n";
+    let patched = |secrets: &str| {
+        let patch = format!("{account}secrets: {secrets}\n").replace('\n', "\n    ");
+        let object = format!("{account}secrets:\n- name: api\n");
+        built_with(&object, &format!("patches:\n- patch: |\n    {patch}"))
+            .map(|text| text.strip_prefix(account).unwrap_or(&text).to_owned())
+    };
+    assert_eq!(patched("[{$patch: merge}, {}]").as_deref(), Ok("secrets:\n- name: api\n"));
+    assert_eq!(patched("[{}, {$patch: replace}, {name: other}]").as_deref(), Ok("secrets:\n- name: other\n"));
+    // Only the first directive can be one for the list.
+    assert_eq!(patched("[{$patch: delete, name: api}, {$patch: delete}]").as_deref(), Ok("secrets: []\n"));
+}
+
+#[test]
+fn a_directive_of_a_port_is_read_once_and_then_gone() {
+    let lists = |ports: &str| format!("spec:\n  containers:\n  - name: a\n    ports:{ports}\n");
+    assert_eq!(
+        pod_patched(&lists(" [{$patch: delete, containerPort: 80}, {protocol: UDP}]")),
+        Ok(lists("\n    - protocol: UDP\n    - containerPort: 80\n    - protocol: UDP\n    - protocol: UDP"))
+    );
+}
+
+#[test]
+fn the_fields_of_a_replacement_are_found_before_the_first_is_written() {
+    let object = "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: db\nsecrets:\n- name: web\n- name: web\n";
+    let replacement = "replacements:\n- source: {kind: ServiceAccount}\n  targets:\n  - select: {kind: ServiceAccount}\n    fieldPaths: ['secrets.[name=web].name']\n";
+    let text = built_with(object, replacement);
+    assert_eq!(text, Ok(object.replace("name: web", "name: db")));
+}
+
+#[test]
+fn a_value_added_to_a_shared_annotation_shows_in_all_its_fields() {
+    let object = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata:\n  name: d\n";
+    let steps = "commonAnnotations: {note: old}\ntransformers:\n- |\n  apiVersion: builtin\n  kind: ValueAddTransformer\n  metadata: {name: v}\n  value: new\n  targets: [{fieldPath: metadata/annotations/note}]\n";
+    let base = ("base/kustomization.yaml", format!("resources: [o.yaml]\n{steps}"));
+    let text =
+        built(&[("top/kustomization.yaml", "resources: [../base]\n"), (base.0, &base.1), ("base/o.yaml", object)])
+            .unwrap();
+    assert_eq!((text.matches("note: new\n").count(), text.matches("note: old\n").count()), (2, 0), "{text}");
+}
+
+#[test]
+fn of_writes_to_a_shared_label_the_last_counts_even_with_the_old_text() {
+    let object = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata:\n  name: d\n";
+    let patch =
+        format!("{object}  labels: {{team: new}}\nspec: {{template: {{metadata: {{labels: {{team: old}}}}}}}}\n");
+    let top = format!("resources: [../base]\npatches:\n- patch: |\n    {}", patch.replace('\n', "\n    "));
+    let text = built(&[
+        ("top/kustomization.yaml", &top),
+        ("base/kustomization.yaml", "resources: [o.yaml]\ncommonLabels: {team: old}\n"),
+        ("base/o.yaml", object),
+    ])
+    .unwrap();
+    assert_eq!((text.matches("team: old\n").count(), text.matches("team: new\n").count()), (3, 0), "{text}");
+}
+
+#[test]
+fn no_folded_block_stays_in_braces() {
+    let built = |labels: &str| {
+        let head = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: t\n";
+        let patch = format!("{head}  labels:\n    a: >-\n      b\n        c\n");
+        let patch = format!("patches:\n- patch: |\n    {}\n", patch.replace('\n', "\n    "));
+        built_with(&format!("{head}  labels:{labels}\n"), &patch).unwrap()
+    };
+    assert!(built(" {x: y}").contains("    a: |-\n      b\n        c\n"), "{}", built(" {x: y}"));
+    assert!(built("\n    x: y").contains("    a: |-\n      b\n\n        c\n"), "{}", built("\n    x: y"));
+}
+
+#[test]
+fn a_date_as_namespace_becomes_a_point_in_time_after_a_patch() {
+    let object = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n";
+    let patch = format!("patches:\n- patch: |\n    {}\n", object.replace('\n', "\n    "));
+    let built = |more: &str| {
+        built(&[
+            ("top/kustomization.yaml", &format!("resources: [../base]\n{more}")),
+            ("base/kustomization.yaml", "resources: [o.yaml]\nnamespace: 2020-01-02\n"),
+            ("base/o.yaml", object),
+        ])
+        .unwrap()
+    };
+    assert!(built("").ends_with("namespace: \"2020-01-02\"\n"));
+    assert!(built(&patch).ends_with("namespace: \"2020-01-02T00:00:00Z\"\n"));
+}
+
+#[test]
+fn a_text_with_a_fraction_is_no_whole_number() {
+    let replaced = |value: &str| {
+        let object = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: t\nvalue: 1000\n";
+        let steps = format!(
+            "replacements:\n- sourceValue: \"{value}\"\n  targets: [{{select: {{kind: Thing}}, fieldPaths: [value]}}]\n"
+        );
+        built_with(object, &steps)
+    };
+    assert!(replaced("1").is_ok());
+    assert!(replaced("1.0").unwrap_err().contains("cannot decode !!float `1.0` as a !!int"), "{:?}", replaced("1.0"));
+}
+
+#[test]
+fn a_label_that_is_made_blank_stays_without_a_type() {
+    let made = |metadata: &str, patch: &str| {
+        let object = format!("apiVersion: v1\nkind: Thing\nmetadata:\n  name: t\n{metadata}");
+        let steps = "replacements:\n- sourceValue: ''\n  targets: [{select: {kind: Thing}, fieldPaths: [metadata.labels.a], options: {create: true}}]\n";
+        built(&[
+            ("top/kustomization.yaml", &format!("resources: [../base]\n{patch}")),
+            ("base/kustomization.yaml", &format!("resources: [o.yaml]\n{steps}")),
+            ("base/o.yaml", &object),
+        ])
+        .unwrap()
+    };
+    let patch = "patches:\n- patch: |\n    apiVersion: v1\n    kind: Thing\n    metadata: {name: t}\n";
+    assert!(made("", "").contains("a: null\n"));
+    assert!(made("", patch).contains("a: null\n"));
+    assert!(made("  labels: {}\n", "").contains("a: \"\"\n"));
 }

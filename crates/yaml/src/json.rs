@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::error::WriteError;
 use crate::node::{Key, Mapping, Node, Value};
-use crate::scalar::{Dialect, Scalar, Style, Tag, number, resolve};
+use crate::scalar::{Dialect, Parsed, Scalar, Style, Tag, number, resolve};
 
 impl Node {
     /// The JSON value of the tree. The keys of the mapping at its top may have any type but null, since kustomize reads that mapping as one
@@ -74,7 +74,7 @@ pub(crate) fn check_key(key: &Key) -> Result<(), WriteError> {
 /// Why a scalar has no JSON form.
 pub(crate) fn not_finite(node: &Node, scalar: &Scalar) -> WriteError {
     let (line, text) = (node.position.line, scalar.text.clone());
-    if number(&text).is_some() {
+    if number(&text).is_some_and(|value| scalar.tag != Tag::Int || !matches!(value, Parsed::Float(_))) {
         return WriteError::NotFinite { line, text };
     }
     WriteError::Undecodable { line, found: resolve(&text, Dialect::Resource).word(), text, wanted: scalar.tag.word() }

@@ -22,7 +22,7 @@ mod stream;
 mod writer;
 
 pub use error::{WriteError, YamlError};
-pub use node::{Entry, Key, Mapping, Node, Position, Value};
+pub use node::{Entry, Key, Mapping, Node, Position, Spelling, Value};
 pub use order::natural_order;
 pub use reader::{Limits, is_blank, read_config, read_documents};
 pub use scalar::{Scalar, Style, Tag};

@@ -165,6 +165,20 @@ impl Node {
         }
     }
 
+    /// Calls `change` for every scalar within a mapping in braces.
+    fn each_scalar_in_braces(&mut self, change: &mut dyn FnMut(&mut Scalar)) {
+        match &mut self.value {
+            Value::Scalar(_) => {}
+            Value::Sequence(items) => items.iter_mut().for_each(|item| item.each_scalar_in_braces(change)),
+            Value::Mapping(mapping) if mapping.flow => {
+                mapping.values_mut().for_each(|value| value.each_scalar(change));
+            }
+            Value::Mapping(mapping) => {
+                mapping.values_mut().for_each(|value| value.each_scalar_in_braces(change));
+            }
+        }
+    }
+
     /// Writes and reads blocks once, as kustomize does before it prints, hashes or patches an object: folded ones get more line breaks, and
     /// one that starts with a tab cannot be read again.
     ///
@@ -172,6 +186,13 @@ impl Node {
     /// A block starts with a tab. The line is that of kustomize, which counts in what it wrote.
     pub fn refold(&mut self) -> Result<(), YamlError> {
         let mut unreadable = false;
+        self.each_scalar_in_braces(&mut |scalar| {
+            if matches!(scalar.style, Style::Folded | Style::Literal) {
+                scalar.style = Style::Quoted;
+            } else if scalar.style == Style::Untyped && scalar.text.is_empty() {
+                *scalar = Scalar { shared: scalar.shared, ..Scalar::string("") };
+            }
+        });
         self.each_scalar(&mut |scalar| {
             if is_unreadable(scalar) {
                 unreadable = true;
@@ -232,6 +253,17 @@ pub struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct Mapping {
     entries: Vec<Entry>,
+    /// Whether it was written in braces, in which no block can stand when kustomize writes it.
+    flow: bool,
+}
+
+/// How a mapping is spelt. It is not kept in the output, but no block survives in braces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spelling {
+    /// One key a line.
+    Block,
+    /// In braces.
+    Flow,
 }
 
 impl PartialEq for Mapping {
@@ -249,7 +281,18 @@ impl PartialEq for Mapping {
 impl Mapping {
     /// A mapping of entries whose keys the caller knows to differ.
     pub fn from_distinct(entries: Vec<Entry>) -> Self {
-        Self { entries }
+        Self { entries, flow: false }
+    }
+
+    /// The same mapping, spelt in braces or not.
+    #[must_use]
+    pub fn spelt(self, braces: Spelling) -> Self {
+        Self { flow: braces == Spelling::Flow, ..self }
+    }
+
+    /// How it is spelt.
+    pub fn spelling(&self) -> Spelling {
+        if self.flow { Spelling::Flow } else { Spelling::Block }
     }
 
     /// Number of keys.
@@ -349,6 +392,6 @@ impl FromIterator<(String, Node)> for Mapping {
                 entries.push(Entry { key: Key::new(key), value });
             }
         }
-        Self { entries }
+        Self { entries, flow: false }
     }
 }

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use libyaml_safer::{Event, EventData, Mark, Parser, ScalarStyle};
+use libyaml_safer::{Event, EventData, MappingStyle, Mark, Parser, ScalarStyle};
 
 use crate::bytes::{BYTE_ORDER_MARK, bad_character, prepare, unix_lines, without_inner_marks};
 use crate::error::YamlError;
-use crate::node::{Entry, Key, Mapping, Node, Position, Value};
+use crate::node::{Entry, Key, Mapping, Node, Position, Spelling, Value};
 use crate::scalar::{Dialect, Scalar, Style, Tag, number, resolve, timestamp};
 
 /// Bounds on one input. The defaults are far above what an API server would accept.
@@ -247,9 +247,10 @@ impl Reader<'_> {
                 self.spend(position.line, 1, 0)?;
                 (anchor, Value::Sequence(self.sequence(depth)?))
             }
-            EventData::MappingStart { anchor, .. } => {
+            EventData::MappingStart { anchor, style, .. } => {
                 self.spend(position.line, 1, 0)?;
-                (anchor, Value::Mapping(self.mapping(depth)?))
+                let spelling = if style == MappingStyle::Flow { Spelling::Flow } else { Spelling::Block };
+                (anchor, Value::Mapping(self.mapping(depth)?.spelt(spelling)))
             }
             _ => {
                 let problem = "did not find expected node content".to_owned();

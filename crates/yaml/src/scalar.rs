@@ -64,6 +64,8 @@ pub struct Scalar {
     /// Not zero if a transformer put one value into several fields of an object: what is written to one of them is written to all that
     /// have the same number.
     pub shared: u32,
+    /// Whether a merge wrote it, be it with the text that it had.
+    pub written: bool,
 }
 
 impl PartialEq for Scalar {
@@ -77,7 +79,7 @@ impl Eq for Scalar {}
 impl Scalar {
     /// A scalar of the given type; the caller knows that the text has it.
     pub fn new(tag: Tag, text: impl Into<String>) -> Self {
-        Self { tag, text: text.into(), style: Style::Plain, shared: 0 }
+        Self { tag, text: text.into(), style: Style::Plain, shared: 0, written: false }
     }
 
     /// A null spelt out.
@@ -88,7 +90,7 @@ impl Scalar {
     /// A plain (unquoted) scalar of a resource file: the type follows from the text.
     pub fn plain(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { tag: resolve(&text, Dialect::Resource), text, style: Style::Plain, shared: 0 }
+        Self { tag: resolve(&text, Dialect::Resource), text, style: Style::Plain, shared: 0, written: false }
     }
 
     /// This scalar in the place of another, whose spelling it takes: in quotes everything is a string.
@@ -112,7 +114,7 @@ impl Scalar {
 
     /// What merging does to a text whose type is open: it counts as a string, and is quoted if it would read as something else.
     pub fn settle(&mut self) {
-        if self.style == Style::Untyped && resolve(&self.text, Dialect::Config) != Tag::Str {
+        if self.style == Style::Untyped && !self.text.is_empty() && resolve(&self.text, Dialect::Config) != Tag::Str {
             (self.tag, self.style) = (Tag::Str, Style::Quoted);
         }
     }
@@ -123,7 +125,8 @@ impl Scalar {
         let text = text.into();
         let style = if text.contains('\n') {
             Style::Literal
-        } else if resolve(&text, Dialect::Config) == Tag::Str {
+        } else if matches!(resolve(&text, Dialect::Config), Tag::Str | Tag::Timestamp) {
+            // A date is quoted when it is printed, but not before.
             Style::Plain
         } else {
             Style::Quoted
@@ -141,6 +144,7 @@ impl Scalar {
             Tag::Bool => Json::Bool(is_true(&self.text)),
             Tag::Timestamp if timestamp(&self.text).is_none() => return None,
             Tag::Timestamp => Json::String(timestamp(&self.text).unwrap_or_else(|| self.text.clone())),
+            Tag::Int if matches!(number(&self.text)?, Parsed::Float(_)) => return None,
             Tag::Int | Tag::Float => Json::Number(match number(&self.text)? {
                 Parsed::Signed(value) => value.into(),
                 Parsed::Unsigned(value) => value.into(),

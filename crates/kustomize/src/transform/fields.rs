@@ -108,7 +108,9 @@ impl Transform for ValueAdd {
                     spec.visit(&mut resource.node, &resource.id, Create::Scalar, &mut |field| {
                         expect_scalar(field)?;
                         let text = insert_part(field.text().unwrap_or_default(), &self.value, *position);
-                        field.value = Node::string(text).value;
+                        // Other fields may have the same value, which then changes, too.
+                        let shared = field.as_scalar().map_or(0, |scalar| scalar.shared);
+                        field.value = Node::from(Scalar { shared, ..Scalar::string(text) }).value;
                         Ok(())
                     })
                 })?;

@@ -265,7 +265,7 @@ fn merge_into(resource: &mut Resource, patch: Resource, schema: Option<&CustomSc
     if !patch.allow_name_change {
         resource.set_name(&id.name);
     }
-    resource.set_namespace(&id.namespace);
+    resource.restore_namespace(&id.namespace);
     Ok(())
 }
 

@@ -130,21 +130,13 @@ fn replace(
         resources
             .edit(index, |resource| {
                 let Some((_, parts)) = origin.filter(|(source, _)| *source == index) else {
-                    let copied = Copied { value, weight, growth: &growth, only: None };
+                    let copied = Copied { value, weight, growth: &growth };
                     return paths
                         .iter()
                         .try_for_each(|path| set(&mut resource.node, path, copied, &target.options).map(drop));
                 };
                 for path in paths {
-                    let (mut field, mut fields) = (0, 1);
-                    while field < fields {
-                        let copied = Copied { value, weight, growth: &growth, only: Some(field) };
-                        fields = set(&mut resource.node, path, copied, &target.options)?;
-                        if let Some(now) = lookup(&resource.node, parts) {
-                            value.clone_from(now);
-                        }
-                        field += 1;
-                    }
+                    set_with_source(&mut resource.node, path, (value, parts, weight, &growth), &target.options)?;
                 }
                 Ok(())
             })
@@ -159,8 +151,6 @@ struct Copied<'v> {
     value: &'v Node,
     weight: usize,
     growth: &'v Growth,
-    /// Which of the fields that a path finds is written, if not all.
-    only: Option<usize>,
 }
 
 impl Copied<'_> {
@@ -179,13 +169,42 @@ fn set(node: &mut Node, path: &str, copied: Copied<'_>, options: &FieldOptions) 
     let create = options.create.then_some(value);
     let verb = if options.create { "find or create" } else { "find" };
     let missing = format!("unable to {verb} field {path:?} in replacement target");
-    let mut found = 0;
-    let count = for_each(node, &parts, create, &mut |field| {
-        found += 1;
-        if copied.only.is_none_or(|only| only + 1 == found) { set_field(field, copied, options) } else { Ok(()) }
-    })
-    .map_err(|problem| if problem.starts_with("delimiter") { problem } else { format!("{missing}: {problem}") })?;
+    let count = for_each(node, &parts, create, &mut |field| set_field(field, copied, options))
+        .map_err(|problem| if problem.starts_with("delimiter") { problem } else { format!("{missing}: {problem}") })?;
     if count == 0 { Err(missing) } else { Ok(count) }
+}
+
+/// The same in the resource that the value comes from: what is written to the field that it is counts for the fields after it.
+fn set_with_source(
+    node: &mut Node,
+    path: &str,
+    (value, source, weight, growth): (&mut Node, &[String], usize, &Growth),
+    options: &FieldOptions,
+) -> Result<(), String> {
+    let parts = split_field_path(path);
+    if options.create {
+        // Fields are made first, so that no field moves while they are written.
+        for_each(node, &parts, Some(value), &mut |_| Ok(())).map(drop).or_else(|_| Ok::<(), String>(()))?;
+    }
+    let Some(source) = lookup(node, source).map(std::ptr::from_ref) else {
+        return set(node, path, Copied { value, weight, growth }, options).map(drop);
+    };
+    if for_each(node, &parts, None, &mut |_| Ok(())).is_ok_and(|count| count > 0) && !leads_into_text(node, &parts) {
+        return for_each(node, &parts, None, &mut |field| {
+            set_field(field, Copied { value, weight, growth }, options)?;
+            if std::ptr::eq(field, source) {
+                value.clone_from(field);
+            }
+            Ok(())
+        })
+        .map(drop);
+    }
+    set(node, path, Copied { value, weight, growth }, options).map(drop)
+}
+
+/// Whether a path goes on below a scalar.
+fn leads_into_text(node: &Node, parts: &[String]) -> bool {
+    (1..parts.len()).any(|at| lookup(node, &parts[..at]).is_some_and(|field| field.as_scalar().is_some()))
 }
 
 fn set_field(field: &mut Node, copied: Copied<'_>, options: &FieldOptions) -> Result<(), String> {
