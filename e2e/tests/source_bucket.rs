@@ -218,22 +218,11 @@ fn leftovers() -> Result<Vec<String>> {
     Ok(found)
 }
 
-#[tokio::test]
-async fn bad_buckets_say_why_and_a_failure_keeps_what_is_published() -> Result<()> {
-    let stack = Stack::start().await?;
-    let s3 = S3Server::start().await?;
-    let client = stack.client();
-    keys(&client).await?;
-    secret(&client, "wrong", json!({ "accesskey": S3Server::ACCESS_KEY, "secretkey": "hunter2-wrong" })).await?;
-    secret(&client, "half", json!({ "accesskey": S3Server::ACCESS_KEY })).await?;
-    secret(&client, "proxy", json!({ "address": "ftp://proxy" })).await?;
-    s3.put("good", "a.yaml", b"a: 1\n").await?;
-    s3.put(S3Server::PUBLIC_BUCKET, "p.yaml", b"p: 1\n").await?;
-    let controller = stack.source_controller()?.start().await?;
-    let endpoint = s3.endpoint();
+/// Name, bucket, spec, reason and the beginning of the message.
+fn bad_cases() -> Vec<(&'static str, &'static str, Value, &'static str, &'static str)> {
     let by = |name: &str| json!({ "secretRef": { "name": name } });
     let sts = |provider: &str, sts: &str, endpoint: &str| json!({ "provider": provider, "sts": { "provider": sts, "endpoint": endpoint } });
-    let cases = [
+    vec![
         ("no-bucket", "absent", by("keys"), "BucketOperationFailed", "bucket 'absent' not found"),
         ("wrong-key", "good", by("wrong"), "BucketOperationFailed", "failed to confirm existence of 'good' bucket: "),
         ("no-key", "good", json!({}), "BucketOperationFailed", "failed to confirm existence of 'good' bucket: "),
@@ -308,12 +297,28 @@ async fn bad_buckets_say_why_and_a_failure_keeps_what_is_published() -> Result<(
             "AuthenticationFailed",
             "invalid 'keys' secret data: required fields 'serviceaccount'",
         ),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn bad_buckets_say_why_and_a_failure_keeps_what_is_published() -> Result<()> {
+    let stack = Stack::start().await?;
+    let s3 = S3Server::start().await?;
+    let client = stack.client();
+    keys(&client).await?;
+    secret(&client, "wrong", json!({ "accesskey": S3Server::ACCESS_KEY, "secretkey": "hunter2-wrong" })).await?;
+    secret(&client, "half", json!({ "accesskey": S3Server::ACCESS_KEY })).await?;
+    secret(&client, "proxy", json!({ "address": "ftp://proxy" })).await?;
+    s3.put("good", "a.yaml", b"a: 1\n").await?;
+    s3.put(S3Server::PUBLIC_BUCKET, "p.yaml", b"p: 1\n").await?;
+    let controller = stack.source_controller()?.start().await?;
+    let endpoint = s3.endpoint();
+    let cases = bad_cases();
     for (name, bucket_name, more, _, _) in &cases {
         apply(&client, bucket(name, bucket_name, &endpoint, more)).await?;
     }
     apply(&client, bucket("anonymous", S3Server::PUBLIC_BUCKET, &endpoint, &json!({}))).await?;
-    let good = apply(&client, bucket("good", "good", &endpoint, &by("keys"))).await?;
+    let good = apply(&client, bucket("good", "good", &endpoint, &json!({ "secretRef": { "name": "keys" } }))).await?;
     wait_ready(&stack, "good").await?;
     wait_ready(&stack, "anonymous").await?;
     for (name, _, _, reason, text) in cases {

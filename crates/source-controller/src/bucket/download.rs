@@ -261,43 +261,4 @@ impl AsyncWrite for Metered {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::MetadataExt as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_file_is_for_its_owner_alone_and_takes_no_more_than_is_left_for_all() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let left = Arc::new(AtomicU64::new(5));
-        let path = dir.path().join("a/b/c.txt");
-        let file = create(path.clone()).await.expect("created");
-        let mut first = Metered { file, left: Arc::clone(&left) };
-        first.write_all(b"123").await.expect("written");
-        first.flush().await.expect("flushed");
-        let mode = |path: &Path| std::fs::metadata(path).expect("it is there").mode() & 0o777;
-        assert_eq!((mode(&path), mode(&dir.path().join("a"))), (0o600, 0o700));
-        let file = create(dir.path().join("a/d.txt")).await.expect("created");
-        let mut second = Metered { file, left: Arc::clone(&left) };
-        assert!(second.write_all(b"123").await.is_err(), "two bytes were left");
-        second.write_all(b"12").await.expect("written");
-        assert_eq!(left.load(Ordering::Relaxed), 0);
-        assert!(create(path).await.is_err(), "a file is never opened twice");
-    }
-
-    #[test]
-    fn a_vanished_object_takes_its_empty_directories_with_it_and_no_others() {
-        let dir = tempfile::tempdir().expect("a directory");
-        for path in ["a/b/c/gone", "a/stays"] {
-            let path = dir.path().join(path);
-            std::fs::create_dir_all(path.parent().expect("a parent")).expect("made");
-            std::fs::write(path, "x").expect("written");
-        }
-        remove_empty(dir.path(), Path::new("a/b/c/gone"));
-        assert!(!dir.path().join("a/b").exists());
-        assert!(dir.path().join("a/stays").exists());
-        std::fs::remove_file(dir.path().join("a/stays")).expect("removed");
-        remove_empty(dir.path(), Path::new("a/stays"));
-        assert!(dir.path().exists() && !dir.path().join("a").exists());
-    }
-}
+mod tests;
