@@ -93,7 +93,7 @@ pub(crate) struct Identities(Arc<Shared>);
 struct Shared {
     client: Client,
     platform: Platform,
-    cache: Arc<TokenCache>,
+    cache: TokenCache,
     metrics: TokenMetrics,
     permission: ServiceAccountIdentity,
     /// The service account of objects that name none.
@@ -119,7 +119,6 @@ impl Identities {
         let Settings { permission, default_account, cache_size, cache_duration } = settings;
         let cache = TokenCache::new(cache_size, cache_duration, Clock::system(), Arc::new(metrics.clone()));
         let default_account = Some(default_account).filter(|name| !name.is_empty());
-        let cache = Arc::new(cache);
         Self(Arc::new(Shared { client, platform, cache, metrics, permission, default_account }))
     }
 
