@@ -370,8 +370,11 @@ fn merge_keyed(dest: Vec<Node>, patch: Vec<Node>, key: &str, element: Kind<'_>) 
     let mut merged = Vec::new();
     for (name, change) in changes {
         merged.extend(match name.and_then(|name| elements.remove(&name)) {
-            Some((_, Some(last))) => Some(last),
-            Some((first, None)) => merge_element(Some(first), change, element)?,
+            Some((first, last)) => {
+                let merged = merge_element(Some(first), change, element)?;
+                // A deletion takes all that share the name.
+                merged.filter(|item| !item.is_null_or_empty()).map(|merged| last.unwrap_or(merged))
+            }
             None => merge_element(None, change, element)?,
         });
     }

@@ -78,6 +78,7 @@ impl ResMap {
     pub(crate) fn append_all(&mut self, mut other: Self) -> Result<(), IdError> {
         if self.list.is_empty() {
             // The first base of a layer brings its index along.
+            other.check_distinct()?;
             other.growth = Rc::clone(&self.growth);
             *self = other;
             return Ok(());

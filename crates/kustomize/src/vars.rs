@@ -156,8 +156,10 @@ fn expand_field(field: &mut Node, values: &Values<'_>, used: &mut BTreeSet<Strin
     Ok(())
 }
 
+/// Whether a variable may stand in it. Without quotes `<<` is no text but the mark of a merge.
 fn is_string(scalar: &Scalar) -> bool {
-    scalar.tag == Tag::Str || scalar.style == Style::Untyped
+    let is_mark = scalar.text == "<<" && matches!(scalar.style, Style::Plain | Style::Untyped);
+    (scalar.tag == Tag::Str || scalar.style == Style::Untyped) && !is_mark
 }
 
 /// Expands in place: other fields may share the scalar.

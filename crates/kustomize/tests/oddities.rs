@@ -304,3 +304,40 @@ fn a_label_that_is_made_blank_stays_without_a_type() {
     assert!(made("", patch).contains("a: null\n"));
     assert!(made("  labels: {}\n", "").contains("a: \"\"\n"));
 }
+
+#[test]
+fn a_deletion_takes_all_elements_that_share_a_name() {
+    let pod = |env: &str| {
+        format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - env:{env}\n    name: a\n")
+    };
+    let patch = pod(" [{$patch: delete, name: A}]").replace('\n', "\n    ");
+    let text = built_with(&pod(" [{name: A}, {name: B}, {name: A}]"), &format!("patches:\n- patch: |\n    {patch}"));
+    assert_eq!(text, Ok(pod("\n    - name: B")));
+}
+
+#[test]
+fn the_mark_of_a_merge_is_no_text_for_a_variable() {
+    let pod = |argument: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - name: a\n    args: [x, {argument}]\n"
+        )
+    };
+    let vars = "vars:\n- name: V\n  objref: {apiVersion: v1, kind: Pod, name: p}\n";
+    assert!(built_with(&pod("\"<<\""), vars).is_ok());
+    assert!(built_with(&pod("<<"), vars).unwrap_err().contains("invalid value type expect a string"));
+}
+
+#[test]
+fn a_folded_annotation_keeps_its_form_where_only_the_origin_is_noted() {
+    let object = "apiVersion: v1\nkind: Thing\nmetadata:\n  name: t\n  annotations:\n    a: >-\n      b\n        c\n";
+    let steps = "buildMetadata: [originAnnotations]\npatches:\n- target: {kind: Thing}\n  patch: '[{\"op\": \"test\", \"path\": \"/kind\", \"value\": \"Thing\"}]'\n";
+    let text = built_with(object, steps).unwrap();
+    assert!(text.contains("    a: |-\n      b\n\n        c\n"), "{text}");
+}
+
+#[test]
+fn objects_that_a_step_below_gave_one_id_clash_even_in_the_first_base() {
+    let steps = "secretGenerator: [{name: a}, {name: b, literals: [x=y]}]\nreplacements:\n- sourceValue: c\n  targets: [{select: {kind: Secret}}]\n";
+    let text = built(&[("top/kustomization.yaml", "resources: [../base]\n"), ("base/kustomization.yaml", steps)]);
+    assert!(text.unwrap_err().contains("may not add resource with an already registered id"));
+}

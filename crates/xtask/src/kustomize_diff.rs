@@ -132,7 +132,12 @@ enum Verdict {
     Different,
 }
 
-fn judge(oracle: &Oracle<'_>, theirs: &Outcome, mine: &Outcome, order: &str) -> anyhow::Result<Verdict> {
+fn judge(
+    oracle: &Oracle<'_>,
+    files: &Files,
+    (theirs, mine): (&Outcome, &Outcome),
+    order: &str,
+) -> anyhow::Result<Verdict> {
     if difference(theirs, mine).is_none() {
         return Ok(match (theirs, mine) {
             (Err(theirs), Err(mine)) => Verdict::Refused { same_words: scrubbed(theirs) == scrubbed(mine) },
@@ -145,7 +150,7 @@ fn judge(oracle: &Oracle<'_>, theirs: &Outcome, mine: &Outcome, order: &str) -> 
             return Ok(Verdict::Varies);
         }
     }
-    Ok(explain(theirs, mine).map_or(Verdict::Different, Verdict::Explained))
+    Ok(explain(files, theirs, mine).map_or(Verdict::Different, Verdict::Explained))
 }
 
 fn work(arguments: &Arguments, oracle: &Oracle<'_>, next: &AtomicUsize, tally: &Mutex<Tally>) -> anyhow::Result<()> {
@@ -159,7 +164,7 @@ fn work(arguments: &Arguments, oracle: &Oracle<'_>, next: &AtomicUsize, tally: &
         // What comes before the order is the same for both.
         let (reorder, order) = ORDERS[case % ORDERS.len()];
         let (theirs, mine) = (oracle.build(order)?, ours(&files, reorder, &oracle.root()));
-        let verdict = judge(oracle, &theirs, &mine, order)?;
+        let verdict = judge(oracle, &files, (&theirs, &mine), order)?;
         if let (true, Err(why)) = (arguments.refusals, &theirs) {
             say(&format!("case {case}: {}", the_end(why)));
         }

@@ -184,7 +184,8 @@ fn set_with_source(
     let parts = split_field_path(path);
     if options.create {
         // Fields are made first, so that no field moves while they are written.
-        let _ = for_each(node, &parts, Some(value), &mut |_| Ok(()));
+        // If that fails, so does the write below, which says why.
+        let _made = for_each(node, &parts, Some(value), &mut |_| Ok(()));
     }
     let Some(source) = lookup(node, source).map(std::ptr::from_ref) else {
         return set(node, path, Copied { value, weight, growth }, options).map(drop);
