@@ -90,7 +90,7 @@ async fn bad_sources_say_why_on_their_ready_condition_and_do_not_disturb_others(
         ("no-password", "GitOperationFailed", "authentication required"),
         ("no-secret", "AuthenticationFailed", "failed to get secret 'apps/absent': secrets \"absent\" not found"),
         ("no-branch", "GitOperationFailed", "couldn't find remote ref \"refs/heads/absent\""),
-        ("no-cloud", "AuthenticationFailed", "invalid AWS CodeCommit Git URL: 127.0.0.1"),
+        ("no-cloud", "AuthenticationFailed", "AWS CodeCommit authentication requires an HTTPS Git URL"),
     ];
     for (name, reason, text) in cases {
         let failed =
