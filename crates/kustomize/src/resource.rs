@@ -49,7 +49,6 @@ pub(crate) struct PastId {
 
 /// One object of the build.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a mark of its own, and any of them may stand alone")]
 pub struct Resource {
     pub(crate) node: Node,
     pub(crate) id: ResId,
