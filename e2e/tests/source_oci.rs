@@ -606,9 +606,11 @@ async fn signatures_of_cosign_and_notation_are_demanded_and_a_late_one_is_found(
     wait_ready(&stack, "unsigned", &format!("latest@{}", digests["unsigned"])).await?;
     registry.take_requests();
     late.request_and_wait("again").await?;
-    let lines: Vec<String> =
-        registry.take_requests().iter().map(sluice_testkit::registry::RegistryRequest::line).collect();
-    assert_eq!(lines, ["GET /v2/ 200", "HEAD /v2/unsigned/manifests/latest 200"]);
+    // Those of other objects, which are tried again and again, are not looked at.
+    let requests = registry.take_requests();
+    let lines = requests.iter().map(sluice_testkit::registry::RegistryRequest::line);
+    let lines: Vec<String> = lines.filter(|line| line.contains("/unsigned/")).collect();
+    assert_eq!(lines, ["HEAD /v2/unsigned/manifests/latest 200"]);
 
     // A new revision without a signature does not replace the one that has one.
     push(&registry, "unsigned", "latest", "evil: true\n")?;
