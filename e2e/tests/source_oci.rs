@@ -610,7 +610,8 @@ async fn signatures_of_cosign_and_notation_are_demanded_and_a_late_one_is_found(
     let requests = registry.take_requests();
     let lines = requests.iter().map(sluice_testkit::registry::RegistryRequest::line);
     let lines: Vec<String> = lines.filter(|line| line.contains("/unsigned/")).collect();
-    assert_eq!(lines, ["HEAD /v2/unsigned/manifests/latest 200"]);
+    let looks = |line: &String| line == "HEAD /v2/unsigned/manifests/latest 200";
+    assert!(!lines.is_empty() && lines.iter().all(looks), "the tag is looked at and nothing else: {lines:?}");
 
     // A new revision without a signature does not replace the one that has one.
     push(&registry, "unsigned", "latest", "evil: true\n")?;
