@@ -511,6 +511,16 @@ async fn provide_trust(client: &Client, ours: &Signer) -> Result<()> {
     Ok(())
 }
 
+/// A repository's tag was looked at since the requests were taken last, and nothing else of it asked for. Requests for other objects,
+/// which are tried again and again, do not count.
+fn only_looked_at(registry: &Registry, repository: &str) {
+    let requests = registry.take_requests();
+    let lines = requests.iter().map(sluice_testkit::registry::RegistryRequest::line);
+    let lines: Vec<String> = lines.filter(|line| line.contains(&format!("/{repository}/"))).collect();
+    let look = format!("HEAD /v2/{repository}/manifests/latest 200");
+    assert!(!lines.is_empty() && lines.iter().all(|line| *line == look), "the tag and nothing else: {lines:?}");
+}
+
 #[tokio::test]
 async fn signatures_of_cosign_and_notation_are_demanded_and_a_late_one_is_found() -> Result<()> {
     let stack = Stack::start().await?;
@@ -606,12 +616,7 @@ async fn signatures_of_cosign_and_notation_are_demanded_and_a_late_one_is_found(
     wait_ready(&stack, "unsigned", &format!("latest@{}", digests["unsigned"])).await?;
     registry.take_requests();
     late.request_and_wait("again").await?;
-    // Those of other objects, which are tried again and again, are not looked at.
-    let requests = registry.take_requests();
-    let lines = requests.iter().map(sluice_testkit::registry::RegistryRequest::line);
-    let lines: Vec<String> = lines.filter(|line| line.contains("/unsigned/")).collect();
-    let looks = |line: &String| line == "HEAD /v2/unsigned/manifests/latest 200";
-    assert!(!lines.is_empty() && lines.iter().all(looks), "the tag is looked at and nothing else: {lines:?}");
+    only_looked_at(&registry, "unsigned");
 
     // A new revision without a signature does not replace the one that has one.
     push(&registry, "unsigned", "latest", "evil: true\n")?;
