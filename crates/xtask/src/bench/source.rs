@@ -2,6 +2,9 @@
 //!
 //! Deliberately every part on a cluster and servers of its own, so that the idle figures of one are not what another left behind, and
 //! no part of the way left out: the clocks run from the request (or the creation) to the status that a watch shows.
+//!
+//! Everything that is written, by the servers, by the controller and by what it is compared with, is below `TMPDIR`: set it to a file system
+//! in memory to take the disk out of the comparison.
 
 mod commit;
 mod generate;
