@@ -19,7 +19,6 @@ use kube::Client;
 use sluice_api::constants::{condition, reason};
 use sluice_api::source::{Bucket, BucketStatus};
 use sluice_artifact::Digest;
-use sluice_conditions::Summary;
 use sluice_runtime::dispatcher::Pass;
 use sluice_runtime::queue::Key;
 use sluice_storage::Storage;
@@ -31,25 +30,6 @@ use verdict::Failure;
 
 impl SourceKind for Bucket {
     const KIND: &'static str = "Bucket";
-    const SUMMARY: Summary<'static> = Summary {
-        priority: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::ARTIFACT_OUTDATED,
-            condition::ARTIFACT_IN_STORAGE,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        negative: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::ARTIFACT_OUTDATED,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        veto: None,
-    };
-    const FAILURES: &'static [&'static str] = &[condition::FETCH_FAILED, condition::STORAGE_OPERATION_FAILED];
     const LINK: Option<&'static str> = Some("latest.tar.gz");
 }
 

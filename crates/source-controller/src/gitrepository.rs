@@ -25,7 +25,7 @@ use kube::{Client, ResourceExt as _};
 use sluice_api::constants::{condition, reason};
 use sluice_api::meta::Artifact;
 use sluice_api::source::{GitRepository, GitRepositoryStatus};
-use sluice_conditions::{Status, Summary};
+use sluice_conditions::Status;
 use sluice_git::{Mirror, Resolved};
 use sluice_runtime::cache::Cache;
 use sluice_runtime::dispatcher::Pass;
@@ -44,29 +44,6 @@ const MAX_MIRROR_BYTES: u64 = 1 << 30;
 
 impl SourceKind for GitRepository {
     const KIND: &'static str = "GitRepository";
-    const SUMMARY: Summary<'static> = Summary {
-        priority: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::INCLUDE_UNAVAILABLE,
-            condition::ARTIFACT_OUTDATED,
-            condition::ARTIFACT_IN_STORAGE,
-            condition::SOURCE_VERIFIED,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        negative: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::INCLUDE_UNAVAILABLE,
-            condition::ARTIFACT_OUTDATED,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        veto: Some(condition::SOURCE_VERIFIED),
-    };
-    const FAILURES: &'static [&'static str] =
-        &[condition::FETCH_FAILED, condition::STORAGE_OPERATION_FAILED, condition::INCLUDE_UNAVAILABLE];
     const LINK: Option<&'static str> = None;
 }
 

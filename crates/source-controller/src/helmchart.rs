@@ -19,7 +19,7 @@ use std::sync::Arc;
 use kube::{Client, ResourceExt as _};
 use sluice_api::constants::{condition, reason};
 use sluice_api::source::{HelmChart, HelmChartStatus};
-use sluice_conditions::{Status, Summary};
+use sluice_conditions::Status;
 use sluice_helm::chart::ChartLimits;
 use sluice_runtime::dispatcher::Pass;
 use sluice_runtime::recorder::{Notice, Severity};
@@ -35,29 +35,6 @@ use verdict::Failure;
 
 impl SourceKind for HelmChart {
     const KIND: &'static str = "HelmChart";
-    const SUMMARY: Summary<'static> = Summary {
-        priority: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::BUILD_FAILED,
-            condition::ARTIFACT_OUTDATED,
-            condition::ARTIFACT_IN_STORAGE,
-            condition::SOURCE_VERIFIED,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        negative: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::BUILD_FAILED,
-            condition::ARTIFACT_OUTDATED,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        veto: Some(condition::SOURCE_VERIFIED),
-    };
-    const FAILURES: &'static [&'static str] =
-        &[condition::FETCH_FAILED, condition::STORAGE_OPERATION_FAILED, condition::BUILD_FAILED];
     const LINK: Option<&'static str> = Some("latest.tar.gz");
 }
 

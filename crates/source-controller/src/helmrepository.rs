@@ -11,9 +11,8 @@ mod verdict;
 use std::sync::Arc;
 
 use kube::{Client, ResourceExt as _};
-use sluice_api::constants::{condition, reason};
+use sluice_api::constants::reason;
 use sluice_api::source::{HelmRepository, HelmRepositoryStatus, HelmRepositoryType};
-use sluice_conditions::Summary;
 use sluice_helm::urls;
 use sluice_runtime::dispatcher::Pass;
 use sluice_storage::Storage;
@@ -24,25 +23,6 @@ use crate::source::{Done, Phases, Report, SourceKind, Stored, Verdict};
 
 impl SourceKind for HelmRepository {
     const KIND: &'static str = "HelmRepository";
-    const SUMMARY: Summary<'static> = Summary {
-        priority: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::ARTIFACT_OUTDATED,
-            condition::ARTIFACT_IN_STORAGE,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        negative: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::ARTIFACT_OUTDATED,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        veto: None,
-    };
-    const FAILURES: &'static [&'static str] = &[condition::FETCH_FAILED, condition::STORAGE_OPERATION_FAILED];
     const LINK: Option<&'static str> = Some("index.yaml");
 }
 

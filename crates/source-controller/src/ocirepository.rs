@@ -16,7 +16,7 @@ use std::sync::Arc;
 use kube::Client;
 use sluice_api::constants::{condition, reason};
 use sluice_api::source::{OCIRepository, OCIRepositoryStatus};
-use sluice_conditions::{Status, Summary};
+use sluice_conditions::Status;
 use sluice_runtime::dispatcher::Pass;
 use sluice_runtime::recorder::{Notice, Severity};
 use sluice_storage::Storage;
@@ -30,26 +30,6 @@ use verdict::Failure;
 
 impl SourceKind for OCIRepository {
     const KIND: &'static str = "OCIRepository";
-    const SUMMARY: Summary<'static> = Summary {
-        priority: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::ARTIFACT_OUTDATED,
-            condition::ARTIFACT_IN_STORAGE,
-            condition::SOURCE_VERIFIED,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        negative: &[
-            condition::STORAGE_OPERATION_FAILED,
-            condition::FETCH_FAILED,
-            condition::ARTIFACT_OUTDATED,
-            condition::STALLED,
-            condition::RECONCILING,
-        ],
-        veto: Some(condition::SOURCE_VERIFIED),
-    };
-    const FAILURES: &'static [&'static str] = &[condition::FETCH_FAILED, condition::STORAGE_OPERATION_FAILED];
     const LINK: Option<&'static str> = Some("latest.tar.gz");
 }
 

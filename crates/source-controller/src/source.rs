@@ -20,7 +20,6 @@ use std::sync::Arc;
 use kube::ResourceExt as _;
 use kube::core::object::HasStatus;
 use sluice_api::{ArtifactSource, ArtifactStatus};
-use sluice_conditions::Summary;
 use sluice_runtime::dispatcher::{Dispatched, Finalized, Outcome, Pass, Reconciler, StatusOf};
 use sluice_runtime::queue::{Key, Queue};
 use sluice_runtime::recorder::Notice;
@@ -46,10 +45,6 @@ pub(crate) const UNSUPPORTED_FIELD: &str = "UnsupportedField";
 pub(crate) trait SourceKind: Dispatched + HasStatus<Status: ArtifactStatus> + ArtifactSource {
     /// As in `kind`; in small letters, the first directory of its artifacts.
     const KIND: &'static str;
-    /// The conditions that make up Ready, in the order of their weight.
-    const SUMMARY: Summary<'static>;
-    /// The conditions whose going away is a recovery.
-    const FAILURES: &'static [&'static str];
     /// The file name under which the newest artifact is to be found, for kinds that have one.
     const LINK: Option<&'static str>;
 }

@@ -48,6 +48,10 @@ pub(super) async fn run<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, stop:
     let (next, result) = one(shared, key, stop).instrument(span).await;
     if let Some(result) = result {
         shared.metrics.observe_pass(&kind, key, result, started.elapsed());
+        // The pass that finalized the object may end after the watch told that it is gone.
+        if shared.cache.entry(key).is_none() {
+            shared.metrics.forget_object(&kind, key);
+        }
     }
     plan(shared, key, next);
     shared.queue.done(key);

@@ -6,14 +6,47 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use sluice_api::constants::{condition, reason};
 use sluice_api::{ArtifactStatus as _, ObjectStatus as _};
 use sluice_conditions::{
-    NewCondition, Stamp, Status, delete, get, has, mark_reconciling, mark_stalled, mark_true, mark_unknown, set,
-    summarize,
+    NewCondition, Stamp, Status, Summary, delete, get, has, mark_reconciling, mark_stalled, mark_true, mark_unknown,
+    set, summarize,
 };
 use sluice_runtime::dispatcher::{Pass, StatusOf, StatusWriter};
 use sluice_runtime::logging::error_chain;
 use sluice_runtime::recorder::{Notice, Severity};
 
 use super::{SourceKind, Stored};
+
+/// The conditions that make up Ready, in the order of their weight. One table for all kinds: what a kind never sets does not count.
+const SUMMARY: Summary<'static> = Summary {
+    priority: &[
+        condition::STORAGE_OPERATION_FAILED,
+        condition::FETCH_FAILED,
+        condition::BUILD_FAILED,
+        condition::INCLUDE_UNAVAILABLE,
+        condition::ARTIFACT_OUTDATED,
+        condition::ARTIFACT_IN_STORAGE,
+        condition::SOURCE_VERIFIED,
+        condition::STALLED,
+        condition::RECONCILING,
+    ],
+    negative: &[
+        condition::STORAGE_OPERATION_FAILED,
+        condition::FETCH_FAILED,
+        condition::BUILD_FAILED,
+        condition::INCLUDE_UNAVAILABLE,
+        condition::ARTIFACT_OUTDATED,
+        condition::STALLED,
+        condition::RECONCILING,
+    ],
+    veto: Some(condition::SOURCE_VERIFIED),
+};
+
+/// The conditions whose going away is a recovery.
+const FAILURES: [&str; 4] = [
+    condition::FETCH_FAILED,
+    condition::STORAGE_OPERATION_FAILED,
+    condition::BUILD_FAILED,
+    condition::INCLUDE_UNAVAILABLE,
+];
 
 /// A status under construction.
 #[derive(Debug)]
@@ -140,7 +173,7 @@ impl<K: SourceKind> Report<K> {
     /// Marks the artifact as published and the pass as done.
     pub(super) fn succeed(&mut self, (reason, message): (&str, &str)) {
         let conditions = self.status.conditions_mut();
-        for type_ in K::FAILURES.iter().copied().chain([condition::ARTIFACT_OUTDATED]) {
+        for type_ in FAILURES.into_iter().chain([condition::ARTIFACT_OUTDATED]) {
             delete(conditions, type_);
         }
         mark_true(conditions, self.stamp, condition::ARTIFACT_IN_STORAGE, reason, message);
@@ -168,13 +201,13 @@ impl<K: SourceKind> Report<K> {
     }
 
     fn summarize(&mut self) {
-        let Some(ready) = summarize(self.status.conditions(), &K::SUMMARY) else { return };
+        let Some(ready) = summarize(self.status.conditions(), &SUMMARY) else { return };
         self.mark(condition::READY, ready.status, &ready.reason, &ready.message);
     }
 }
 
 fn has_failed<K: SourceKind>(status: &StatusOf<K>) -> bool {
-    K::FAILURES.iter().any(|type_| has(status.conditions(), type_))
+    FAILURES.iter().any(|type_| has(status.conditions(), type_))
 }
 
 /// What a pass over a suspended object changes: it counts as observed once it has any condition, and is not stalled.
