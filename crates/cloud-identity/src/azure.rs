@@ -2,6 +2,7 @@
 //!
 //! Deliberately no user flows, no command-line tools, no PKCS#12 files and no encrypted keys.
 
+pub mod aks;
 mod cloud;
 mod credential;
 mod managed_identity;
@@ -94,6 +95,28 @@ pub enum AzureError {
         registry: String,
         /// What it may end with.
         suffixes: String,
+    },
+    /// The cluster's name is not one.
+    #[error(
+        "invalid AKS cluster ID: '{0}'. must match \
+         /subscriptions/<id>/resourceGroups/<group>/providers/Microsoft.ContainerService/managedClusters/<name>"
+    )]
+    ClusterId(String),
+    /// The cluster does not know Entra ID, so that no token of it would be taken.
+    #[error("AKS cluster {0} does not have Microsoft Entra ID integration enabled")]
+    NoEntraId(String),
+    /// The cluster is nowhere.
+    #[error("no kubeconfig found for AKS cluster {0}")]
+    NoKubeconfig(String),
+    /// The cluster is elsewhere than where the object says.
+    #[error("no kubeconfig found for AKS cluster {cluster} matching the specified address '{address}'. cluster addresses: [{found}]")]
+    NoMatchingKubeconfig {
+        /// The cluster's id.
+        cluster: String,
+        /// What the object says.
+        address: String,
+        /// Where the cluster is.
+        found: String,
     },
     /// The environment file is not one.
     #[error("the Azure environment file cannot be used: {0}")]

@@ -4,6 +4,7 @@
 
 mod default;
 mod exchange;
+pub mod gke;
 mod key;
 mod metadata;
 mod service_account;
@@ -73,6 +74,9 @@ pub enum GcpError {
          projects/<number>/locations/global/workloadIdentityPools/<pool>/providers/<provider>"
     )]
     Provider(String),
+    /// The cluster's name is not one.
+    #[error("invalid GKE cluster ID: '{0}'. must match projects/<project>/locations/<location>/clusters/<name>")]
+    ClusterId(String),
     /// The registry is not one of Google's.
     #[error("invalid GCP registry: '{0}'. must be gcr.io, <region>.gcr.io or <region>-docker.pkg.dev")]
     Registry(String),

@@ -17,6 +17,7 @@ use crate::sigv4::AwsCredentials;
 use crate::transport::Transport;
 
 mod error;
+mod kubernetes;
 mod platform;
 mod port;
 #[cfg(test)]
@@ -276,13 +277,18 @@ impl<'a> Identity<'a> {
 
     /// The whole identity, as far as it decides about a registry's login, and the host.
     fn registry_key(&self, provider: Provider, host: &str) -> CacheKey {
-        let key = self.key(provider, &[], "").part("registry", host);
+        self.whole_key(provider).part("registry", host).build()
+    }
+
+    /// The beginning of a key for what depends on the whole identity.
+    fn whole_key(&self, provider: Provider) -> CacheKeyBuilder {
+        let key = self.key(provider, &[], "");
         match self.service_account {
-            None => key.build(),
+            None => key,
             Some(account) => {
                 let annotations = account.annotations.iter();
                 // Any annotation may be the one that says who it is.
-                annotations.fold(key, |key, (name, value)| key.part("annotation", name).part("value", value)).build()
+                annotations.fold(key, |key, (name, value)| key.part("annotation", name).part("value", value))
             }
         }
     }

@@ -10,6 +10,7 @@
 pub mod aws;
 pub mod azure;
 pub mod cache;
+pub mod cluster;
 pub mod credential;
 mod crypto;
 pub mod environment;
@@ -22,6 +23,7 @@ pub mod sigv4;
 mod testing;
 mod transport;
 
+pub use cluster::{AddressError, ClusterAccess, ClusterAddress, ClusterEndpoint, ClusterReference};
 pub use cache::{CacheEvent, CacheKey, CacheKeyBuilder, CacheObserver, CacheOutcome, InvolvedObject, TokenCache};
 pub use credential::{AccessToken, Clock, Expires, GitLogin, GitScheme, RegistryLogin};
 pub use environment::{Environment, FileError, Files, LocalFiles};
@@ -30,6 +32,6 @@ pub use identity::{
     CloudError, Endpoints, Identity, IdentityError, Platform, Port, PortError, Provider, ServiceAccount,
     ServiceAccountTokens,
 };
-pub use jwt::{KeyError, RsaKey};
+pub use jwt::{KeyError, RsaKey, subject as jwt_subject};
 pub use sigv4::AwsCredentials;
 pub use transport::{ExchangeError, MAX_ANSWER_BYTES, REQUEST_TIMEOUT, Transport};

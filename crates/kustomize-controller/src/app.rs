@@ -4,6 +4,9 @@
 
 use std::time::Duration;
 
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Resource;
 use sluice_api::ArtifactSource;
 use sluice_api::constants::controller;
 use sluice_api::kustomize::Kustomization;
@@ -13,14 +16,19 @@ use sluice_manifest::GroupKind;
 use sluice_runtime::cache::{Cache, Cached, Change, Scope, watch_into};
 use sluice_runtime::dispatcher::{self, Dispatcher, Waker};
 use sluice_runtime::flags::{FeatureGateError, FeatureGates};
+use sluice_runtime::metadata_watch::watch_metadata;
 use sluice_runtime::process::{Identity, Process, ProcessError};
-use sluice_runtime::queue::Key;
+use sluice_runtime::queue::{Cause, Key};
+use sluice_envsubst::Unset;
 use sluice_ssa::ApplyOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::flags::{FEATURE_GATES, Flags};
-use crate::kustomization::source::{Access, Sources};
-use crate::kustomization::{KustomizationReconciler, Parts, Settings, index, source_index, wants_revision};
+use crate::kustomization::source::{Access, Lookup, Sources};
+use crate::kustomization::dependencies::BuiltInCheck;
+use crate::kustomization::{
+    KustomizationReconciler, Parts, Settings, config_index, index, key_of, source_index, wants_revision,
+};
 
 /// Bound of running passes at the end; the stock Deployment gives 60 s in all, and an apply should not stop in the middle.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -76,7 +84,7 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         http: HttpClient::new(&ClientConfig::default()).map_err(AppError::Http)?,
     };
     let dispatcher = Dispatcher::new(
-        KustomizationReconciler::new(parts, settings(&flags)),
+        KustomizationReconciler::new(parts, settings(&flags, &gates)),
         client.clone(),
         kustomizations.clone(),
         process.recorder().clone(),
@@ -84,6 +92,7 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         dispatcher_settings(&flags, &process),
     );
     let wake = Wake { client, scope: process.unlabelled_scope(), kustomizations, waker: dispatcher.waker() };
+    let configs = (!gates.enabled("DisableConfigWatchers")).then(|| flags.common.watch_configs_label_selector.clone());
     process
         .lead(move |stop| async move {
             wake.on(sources.git, &stop);
@@ -91,6 +100,10 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
             wake.on(sources.bucket, &stop);
             if let Some(external) = sources.external {
                 wake.on(external, &stop);
+            }
+            if let Some(selector) = configs {
+                wake.on_config::<ConfigMap>(&selector, &stop);
+                wake.on_config::<Secret>(&selector, &stop);
             }
             dispatcher.run(stop).await;
             Ok(())
@@ -123,17 +136,30 @@ impl Wake {
         let (kustomizations, waker) = (self.kustomizations.clone(), self.waker.clone());
         let on_change = move |change: Change<K>| {
             let Some(revision) = new_revision(&change) else { return };
-            for object in kustomizations.indexed(&source_index(&K::kind(&()), &change.key)) {
+            let cause = Cause { kind: K::kind(&()).into_owned(), key: change.key.clone() };
+            for object in kustomizations.indexed(&source_index(&cause.kind, &change.key)) {
                 if wants_revision(&object, &revision) {
-                    let meta = &object.metadata;
-                    waker.wake(Key::new(
-                        meta.namespace.clone().unwrap_or_default(),
-                        meta.name.clone().unwrap_or_default(),
-                    ));
+                    waker.wake_because(key_of(&object), cause.clone());
                 }
             }
         };
         tokio::spawn(watch_into(self.client.clone(), self.scope.clone(), sources, on_change, stop.clone()));
+    }
+
+    /// Wakes those who read a `ConfigMap` or Secret that changed. The selector keeps the watch small: most of a cluster's are nobody's here.
+    fn on_config<K>(&self, selector: &str, stop: &CancellationToken)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + std::fmt::Debug + Send + 'static,
+    {
+        let (kustomizations, waker) = (self.kustomizations.clone(), self.waker.clone());
+        let on_change = move |key: &Key| {
+            let cause = Cause { kind: K::kind(&()).into_owned(), key: key.clone() };
+            for object in kustomizations.indexed(&config_index(&cause.kind, key)) {
+                waker.wake_because(key_of(&object), cause.clone());
+            }
+        };
+        let scope = Scope { label_selector: selector.to_owned(), ..self.scope.clone() };
+        tokio::spawn(watch_metadata::<K>(self.client.clone(), scope, on_change, stop.clone()));
     }
 }
 
@@ -146,7 +172,7 @@ fn new_revision<K: Cached + ArtifactSource>(change: &Change<K>) -> Option<String
     (revision(&change.old).as_ref() != Some(&new)).then_some(new)
 }
 
-fn settings(flags: &Flags) -> Settings {
+fn settings(flags: &Flags, gates: &FeatureGates) -> Settings {
     let custom_stage =
         flags.custom_apply_stage_kinds.iter().filter(|kind| !kind.is_empty()).map(|kind| match kind.rsplit_once('/') {
             Some((group, kind)) => GroupKind { group: group.to_owned(), kind: kind.to_owned() },
@@ -165,6 +191,13 @@ fn settings(flags: &Flags) -> Settings {
             ..ApplyOptions::default()
         },
         concurrent_ssa: flags.concurrent_ssa,
+        built_in_check: if gates.enabled("AdditiveCELDependencyCheck") {
+            BuiltInCheck::Always
+        } else {
+            BuiltInCheck::ReplacedByExpression
+        },
+        unset_variable: if gates.enabled("StrictPostBuildSubstitutions") { Unset::Fail } else { Unset::Empty },
+        lookup: if gates.enabled("DirectSourceFetch") { Lookup::Live } else { Lookup::Cached },
     }
 }
 

@@ -9,14 +9,17 @@
 
 mod apply;
 mod build;
-mod dependencies;
+mod configs;
+pub mod dependencies;
 mod finalize;
 mod history;
 mod journal;
 mod report;
 pub mod source;
+mod substitute;
 mod supported;
 mod tree;
+mod variables;
 mod verdict;
 
 use std::sync::Arc;
@@ -28,6 +31,7 @@ use sluice_api::constants::{condition, reason};
 use sluice_api::kustomize::{Kustomization, KustomizationStatus};
 use sluice_api::meta::{Artifact, GoDuration};
 use sluice_conditions::{get, is_true};
+use sluice_envsubst::Unset;
 use sluice_fetch::{ArtifactCache, HostOverrides};
 use sluice_http_client::HttpClient;
 use sluice_runtime::cache::Cache;
@@ -36,9 +40,10 @@ use sluice_runtime::queue::{Key, Queue};
 use sluice_runtime::recorder::Notice;
 use sluice_ssa::{Applier, ApplyOptions, Discovery};
 
+use dependencies::BuiltInCheck;
 use journal::InventoryJournal;
 use report::Report;
-use source::{Access, Sources};
+use source::{Access, Lookup, Sources};
 
 /// What flags decide about every Kustomization.
 #[derive(Debug, Clone)]
@@ -57,6 +62,12 @@ pub struct Settings {
     pub apply: ApplyOptions,
     /// Dry-runs at once.
     pub concurrent_ssa: usize,
+    /// What a dependency's expression stands for.
+    pub built_in_check: BuiltInCheck,
+    /// What a variable that is not set means.
+    pub unset_variable: Unset,
+    /// Where sources are looked up.
+    pub lookup: Lookup,
 }
 
 /// The parts that a reconciler works with.
@@ -95,15 +106,17 @@ impl KustomizationReconciler {
         let object = pass.object.as_ref();
         supported::check(object, &self.settings.default_service_account)?;
         let retry = GoDuration::new(self.settings.requeue_dependency).to_string();
-        let artifact = self.parts.sources.artifact(object, self.settings.access, &retry).await?;
-        dependencies::check(&self.parts.client, &self.parts.kustomizations, object, &artifact).await?;
+        let artifact = self.parts.sources.artifact(object, self.settings.access, self.settings.lookup, &retry).await?;
+        let built_in = self.settings.built_in_check;
+        dependencies::check(&self.parts.client, &self.parts.kustomizations, object, &artifact, built_in).await?;
         report.begin(&artifact);
         let news = is_news(object, &artifact, pass.requested);
         report.stage(report::Stage::Fetching, &pass.writer, news).await;
         let tree = tree::fetch(&self.parts, &self.settings, object, &artifact).await?;
         report.attempted(&artifact);
         report.stage(report::Stage::Building, &pass.writer, news).await;
-        let built = build::build(object, tree).await?;
+        let substitution = variables::read(&self.parts.client, object, self.settings.unset_variable).await?;
+        let built = build::build(object, &tree, substitution).await?;
         report.built(&built);
         report.stage(report::Stage::Applying, &pass.writer, news).await;
         let applied = self.apply_recorded(pass, report, built.objects).await?;
@@ -185,7 +198,13 @@ fn is_news(object: &Kustomization, artifact: &Artifact, requested: bool) -> bool
 pub fn index(object: &Kustomization) -> Vec<String> {
     let source = source::key_of(object);
     let dependencies = dependencies::keys_of(object).map(|key| dependency_index(&key));
-    dependencies.chain([source_index(object.spec.source_ref.kind.as_str(), &source)]).collect()
+    let configs = configs::references(object).map(|(kind, key)| config_index(kind, &key));
+    dependencies.chain(configs).chain([source_index(object.spec.source_ref.kind.as_str(), &source)]).collect()
+}
+
+/// The index name of a `ConfigMap` or Secret.
+pub fn config_index(kind: &str, key: &Key) -> String {
+    format!("config {kind} {key}")
 }
 
 /// The index name of a source.
@@ -205,7 +224,8 @@ pub fn wants_revision(object: &Kustomization, revision: &str) -> bool {
     !(busy && status.last_attempted_revision.as_deref() == Some(revision))
 }
 
-fn key_of(object: &Kustomization) -> Key {
+/// The key of an object.
+pub fn key_of(object: &Kustomization) -> Key {
     Key::new(object.namespace().unwrap_or_default(), object.name_any())
 }
 

@@ -4,10 +4,12 @@
 //! [`Reconciler`] decide, write the status once if it differs, tell events, and plan the next pass. A panic in a pass is caught, shown
 //! on its object, and never ends the process.
 //!
-//! Deliberately holds no worker while something is waited for: a reconciler says when it wants to be woken ([`Next`]) and returns.
+//! Deliberately holds no worker while something is waited for: a reconciler says when it wants to be woken ([`Next`]) and returns, or,
+//! where the middle of a pass has to wait for the cluster, gives its worker back for that time ([`Slot::rest`]).
 
 mod pass;
 mod patch;
+mod slot;
 mod trigger;
 
 use std::fmt::Debug;
@@ -27,10 +29,11 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::cache::{Cache, Cached, Scope, watch_into};
 use crate::metrics::{Load, Metrics};
-use crate::queue::{Key, Queue};
+use crate::queue::{Cause, Key, Queue};
 use crate::recorder::{Notice, Recorder};
 
 pub use patch::StatusWriter;
+pub use slot::Slot;
 
 /// A kind that a dispatcher can drive.
 pub trait Dispatched: Cached + Reconcilable + HasStatus<Status: StatusValue> {}
@@ -97,6 +100,8 @@ pub struct Pass<K: Dispatched> {
     pub stop: CancellationToken,
     /// Tells whether the object was triggered again since this pass began.
     pub queue: Queue,
+    /// The worker that the pass occupies.
+    pub slot: Slot,
 }
 
 /// What a pass decided.
@@ -187,6 +192,16 @@ impl Waker {
     pub fn wake(&self, key: Key) {
         self.0.add(key);
     }
+
+    /// Asks for a pass over `key` since the object that `cause` names has changed.
+    pub fn wake_because(&self, key: Key, cause: Cause) {
+        self.0.add_because(key, cause);
+    }
+
+    /// Asks for a pass over `key` after `delay`.
+    pub fn wake_after(&self, key: Key, delay: Duration) {
+        self.0.add_after(key, delay);
+    }
 }
 
 impl<R: Reconciler> Dispatcher<R> {
@@ -264,36 +279,34 @@ async fn work<R: Reconciler>(shared: &Arc<Shared<R>>, stop: &CancellationToken) 
     let permits = Arc::new(Semaphore::new(workers));
     let mut passes = JoinSet::new();
     loop {
-        shared.metrics.set_load(
-            &kind,
-            Load {
-                active: workers - permits.available_permits(),
-                workers,
-                depth: shared.queue.depth(),
-                adds: shared.queue.adds(),
-            },
-        );
-        let (permit, key) = tokio::select! {
+        let active = workers - permits.available_permits();
+        let load = Load { active, workers, depth: shared.queue.depth(), adds: shared.queue.adds() };
+        shared.metrics.set_load(&kind, load);
+        let (slot, key) = tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = passes.join_next() => continue,
             taken = take(&permits, &shared.queue) => taken,
         };
         let shared = Arc::clone(shared);
         let stop = stop.clone();
-        passes.spawn(async move {
-            pass::run(&shared, &key, stop).await;
-            drop(permit);
-        });
+        passes.spawn(async move { pass::run(&shared, &key, slot, stop).await });
     }
-    let drained = async { while passes.join_next().await.is_some() {} };
-    if tokio::time::timeout(shared.settings.drain, drained).await.is_err() {
-        tracing::error!(kind, abandoned = passes.len(), "passes did not end in time and are abandoned");
-        passes.shutdown().await;
+    // Whoever rests waits for the cluster, not for the end of the process: only working passes are waited for.
+    let all = u32::try_from(workers).unwrap_or(u32::MAX);
+    if tokio::time::timeout(shared.settings.drain, permits.acquire_many(all)).await.is_err() {
+        let abandoned = workers - permits.available_permits();
+        tracing::error!(kind, abandoned, "passes did not end in time and are abandoned");
     }
+    passes.shutdown().await;
 }
 
-/// A free worker and the next key for it.
-async fn take(permits: &Arc<Semaphore>, queue: &Queue) -> (tokio::sync::OwnedSemaphorePermit, Key) {
-    let permit = Arc::clone(permits).acquire_owned().await.expect("the semaphore is never closed");
-    (permit, queue.next().await)
+/// The next key and a free worker for it. Takes no worker before there is a key: a resting pass may need it to go on.
+async fn take(permits: &Arc<Semaphore>, queue: &Queue) -> (Slot, Key) {
+    loop {
+        queue.wait().await;
+        let slot = Slot::take(permits).await;
+        if let Some(key) = queue.try_next() {
+            return (slot, key);
+        }
+    }
 }

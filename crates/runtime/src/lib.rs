@@ -10,6 +10,7 @@ pub mod dispatcher;
 pub mod flags;
 pub mod lease;
 pub mod logging;
+pub mod metadata_watch;
 pub mod metrics;
 pub mod probes;
 pub mod process;

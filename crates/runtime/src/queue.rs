@@ -32,6 +32,21 @@ impl std::fmt::Display for Key {
     }
 }
 
+/// The object whose change asks for a pass over another one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Cause {
+    /// Its kind.
+    pub kind: String,
+    /// Which one.
+    pub key: Key,
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.kind, self.key)
+    }
+}
+
 /// A shared work queue.
 ///
 /// *Guarantees*: a key is handed out to one worker at a time; a key added while its pass runs is handed out again after
@@ -45,6 +60,8 @@ pub struct Queue {
 struct Inner {
     state: Mutex<State>,
     changed: Notify,
+    /// Told when a key is added while its pass runs.
+    outdated: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -52,8 +69,8 @@ struct State {
     ready: VecDeque<Key>,
     queued: HashSet<Key>,
     running: HashSet<Key>,
-    /// Added while running: to be queued when the pass ends.
-    again: HashSet<Key>,
+    /// Added while running, and by what: to be queued when the pass ends.
+    again: HashMap<Key, Option<Cause>>,
     deadlines: HashMap<Key, Instant>,
     timeline: BTreeSet<(Instant, Key)>,
     adds: u64,
@@ -62,8 +79,20 @@ struct State {
 impl Queue {
     /// Asks for a pass over `key` as soon as a worker is free.
     pub fn add(&self, key: Key) {
-        self.state().add(key);
+        self.put(key, None);
+    }
+
+    /// As [`Queue::add`], and tells a pass that runs now what asks for the next one.
+    pub fn add_because(&self, key: Key, cause: Cause) {
+        self.put(key, Some(cause));
+    }
+
+    fn put(&self, key: Key, cause: Option<Cause>) {
+        let outdates = self.state().add(key, cause);
         self.inner.changed.notify_one();
+        if outdates {
+            self.inner.outdated.notify_waiters();
+        }
     }
 
     /// Asks for a pass over `key` after `delay`, in place of any deadline that it has. An earlier [`Queue::add`] still counts.
@@ -81,15 +110,33 @@ impl Queue {
     /// Cancel safe: a key is taken only in the poll that returns it.
     pub async fn next(&self) -> Key {
         loop {
+            self.wait().await;
+            if let Some(key) = self.try_next() {
+                return key;
+            }
+        }
+    }
+
+    /// The next key, if one is ready. The caller owes a [`Queue::done`] for it.
+    pub fn try_next(&self) -> Option<Key> {
+        let mut state = self.state();
+        state.release_due(Instant::now());
+        let key = state.take()?;
+        if !state.ready.is_empty() {
+            self.inner.changed.notify_one();
+        }
+        Some(key)
+    }
+
+    /// Waits until a key is ready. Another caller may take it before this one does.
+    pub async fn wait(&self) {
+        loop {
             let changed = self.inner.changed.notified();
             let wake_at = {
                 let mut state = self.state();
                 state.release_due(Instant::now());
-                if let Some(key) = state.take() {
-                    if !state.ready.is_empty() {
-                        self.inner.changed.notify_one();
-                    }
-                    return key;
+                if !state.ready.is_empty() {
+                    return;
                 }
                 state.timeline.first().map(|(at, _)| *at)
             };
@@ -107,8 +154,8 @@ impl Queue {
     pub fn done(&self, key: &Key) {
         let mut state = self.state();
         state.running.remove(key);
-        if state.again.remove(key) {
-            state.add(key.clone());
+        if state.again.remove(key).is_some() {
+            state.add(key.clone(), None);
             self.inner.changed.notify_one();
         }
     }
@@ -125,7 +172,20 @@ impl Queue {
 
     /// True when `key` was added again since its pass began: what the pass knows is out of date.
     pub fn is_outdated(&self, key: &Key) -> bool {
-        self.state().again.contains(key)
+        self.state().again.contains_key(key)
+    }
+
+    /// Waits until `key` is added while its pass runs, and returns what did that, as far as it was told. Returns at once when it was already.
+    pub async fn outdated(&self, key: &Key) -> Option<Cause> {
+        loop {
+            let mut told = std::pin::pin!(self.inner.outdated.notified());
+            // Registers before the look, so that an addition in between is not missed.
+            told.as_mut().enable();
+            if let Some(cause) = self.state().again.get(key) {
+                return cause.clone();
+            }
+            told.await;
+        }
     }
 
     /// How many keys wait for a worker now (deadlines in the future do not count).
@@ -145,16 +205,19 @@ impl Queue {
 }
 
 impl State {
-    fn add(&mut self, key: Key) {
+    /// Returns whether a running pass is outdated by it.
+    fn add(&mut self, key: Key, cause: Option<Cause>) -> bool {
         if self.running.contains(&key) {
-            self.again.insert(key);
-            return;
+            let known = self.again.entry(key).or_default();
+            *known = known.take().or(cause);
+            return true;
         }
         self.unschedule(&key);
         if self.queued.insert(key.clone()) {
             self.adds += 1;
             self.ready.push_back(key);
         }
+        false
     }
 
     fn schedule(&mut self, key: Key, at: Instant) {
@@ -173,7 +236,7 @@ impl State {
         while self.timeline.first().is_some_and(|(at, _)| *at <= now) {
             if let Some((_, key)) = self.timeline.pop_first() {
                 self.deadlines.remove(&key);
-                self.add(key);
+                self.add(key, None);
             }
         }
     }
@@ -219,6 +282,23 @@ mod tests {
         assert!(is_idle(&queue).await, "one pass at a time");
         queue.done(&running);
         assert_eq!(queue.next().await, key("a"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_pass_hears_what_asks_for_the_next_one() {
+        let queue = Queue::default();
+        queue.add(key("a"));
+        let running = queue.next().await;
+        let listener = tokio::spawn({
+            let (queue, running) = (queue.clone(), running.clone());
+            async move { queue.outdated(&running).await }
+        });
+        tokio::task::yield_now().await;
+        queue.add(key("b"));
+        let cause = Cause { kind: "GitRepository".to_owned(), key: key("repo") };
+        queue.add_because(key("a"), cause.clone());
+        assert_eq!(cause.to_string(), "GitRepository/apps/repo");
+        assert_eq!(listener.await.expect("the listener does not panic"), Some(cause));
     }
 
     #[tokio::test(start_paused = true)]

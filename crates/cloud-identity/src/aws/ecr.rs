@@ -165,7 +165,7 @@ fn parse(bytes: &[u8]) -> Result<RegistryLogin, &'static str> {
 }
 
 /// `Type: message`.
-fn refusal(bytes: &[u8]) -> Option<String> {
+pub(super) fn refusal(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {
         #[serde(rename = "__type")]

@@ -64,6 +64,7 @@ impl Authority {
 pub struct AzureCloud {
     registry_scope: String,
     management_scope: String,
+    management_endpoint: String,
     /// The suffix of a custom cloud's registries.
     registry_suffix: Option<String>,
 }
@@ -78,16 +79,17 @@ impl AzureCloud {
             return Self::of_file(read_secret(files, path)?.expose());
         }
         let authority = environment.get(AUTHORITY_HOST).unwrap_or_default();
-        let management = if authority.contains("chinacloudapi.cn") {
-            "https://management.core.chinacloudapi.cn/"
+        let (management, endpoint) = if authority.contains("chinacloudapi.cn") {
+            ("https://management.core.chinacloudapi.cn/", "https://management.chinacloudapi.cn/")
         } else if authority.contains("microsoftonline.us") {
-            "https://management.core.usgovcloudapi.net/"
+            ("https://management.core.usgovcloudapi.net/", "https://management.usgovcloudapi.net/")
         } else {
-            "https://management.core.windows.net/"
+            ("https://management.core.windows.net/", "https://management.azure.com/")
         };
         Ok(Self {
             registry_scope: scope::CONTAINER_REGISTRY.to_owned(),
             management_scope: format!("{management}/.default"),
+            management_endpoint: endpoint.to_owned(),
             registry_suffix: None,
         })
     }
@@ -109,6 +111,7 @@ impl AzureCloud {
         Ok(Self {
             registry_scope: format!("{}/.default", file.resource_manager_endpoint),
             management_scope: format!("{}/.default", file.token_audience),
+            management_endpoint: file.resource_manager_endpoint,
             registry_suffix: Some(file.registry_suffix).filter(|suffix| !suffix.is_empty()),
         })
     }
@@ -121,6 +124,15 @@ impl AzureCloud {
     /// The scope of a token for the resource manager.
     pub fn management_scope(&self) -> &str {
         &self.management_scope
+    }
+
+    /// Where the resource manager is asked.
+    ///
+    /// # Errors
+    /// [`AzureError::EnvironmentFile`] when the operator's file names something else than an https URL: the token is sent there.
+    pub fn management_endpoint(&self) -> Result<Url, AzureError> {
+        let url = Url::parse(&self.management_endpoint).ok().filter(|url| url.scheme() == "https");
+        url.ok_or(AzureError::EnvironmentFile("resourceManagerEndpoint must be an https URL"))
     }
 
     /// Whether a host is a registry of this cloud. A login sends the token there, so only such hosts get one.

@@ -79,6 +79,23 @@ pub enum IdentityError {
     /// There is no token for a Git host.
     #[error("failed to get access token for Git repository")]
     GitToken(#[source] Box<IdentityError>),
+    /// There is no token to reach or describe a cluster with.
+    #[error("failed to get access token for cluster")]
+    ClusterToken(#[source] Box<IdentityError>),
+    /// The cloud does not say where a cluster is.
+    #[error("failed to describe {service} cluster '{cluster}'")]
+    DescribeCluster {
+        /// What the cloud calls its clusters.
+        service: &'static str,
+        /// The cluster, as the object names it.
+        cluster: String,
+        /// Why.
+        #[source]
+        source: CloudError,
+    },
+    /// The object names an address at which no cluster can be.
+    #[error("failed to parse cluster address")]
+    ClusterAddress(#[source] crate::cluster::AddressError),
 }
 
 impl IdentityError {
@@ -92,6 +109,10 @@ impl IdentityError {
 
     pub(super) fn registry_token(source: Self) -> Self {
         Self::RegistryToken(Box::new(source))
+    }
+
+    pub(super) fn cluster_token(source: Self) -> Self {
+        Self::ClusterToken(Box::new(source))
     }
 
     pub(super) fn git_token(source: Self) -> Self {

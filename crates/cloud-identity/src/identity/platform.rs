@@ -23,6 +23,12 @@ pub struct Endpoints {
     pub azure_authority: Option<Url>,
     /// The exchange of a registry of Azure.
     pub azure_registry: Option<Url>,
+    /// Amazon EKS.
+    pub aws_eks: Option<Url>,
+    /// Azure's resource manager.
+    pub azure_management: Option<Url>,
+    /// Google Kubernetes Engine.
+    pub gcp_container: Option<Url>,
     /// Google's security token service.
     pub gcp_sts: Option<Url>,
     /// Google's IAM credentials service, with a slash at the end.

@@ -73,6 +73,9 @@ impl Rig {
             aws_ecr: at("ecr/"),
             azure_authority: at("entra/"),
             azure_registry: at("acr"),
+            aws_eks: at("eks/"),
+            azure_management: at("arm/"),
+            gcp_container: at("gke/"),
             gcp_sts: at("google/"),
             gcp_iam: at("iam/"),
         };

@@ -3,17 +3,21 @@
 //! Deliberately never writes to the tree: the top file that the spec asks for is laid over it in memory.
 
 use std::panic::resume_unwind;
+use std::sync::Arc;
 
-use kube::ResourceExt;
+use serde_json::Value;
 use sluice_api::kustomize::{Kustomization, Selector};
 use sluice_artifact::{Algorithm, Digest};
+use sluice_envsubst::Substitution;
 use sluice_kustomize::{
-    BuildError, DirTree, GenerateError, ImageOverride, Injection, Options, PatchOverride, PatchTarget, PathError,
-    RelPath,
+    BuildError, DirTree, FileTree, GenerateError, ImageOverride, Injection, Options, PatchOverride, PatchTarget,
+    PathError, ReadSet, RelPath, Resource,
 };
-use sluice_manifest::{CommonMetadata, Object, ObjectError, expand, normalize};
+use sluice_manifest::{CommonMetadata, Object, ObjectError, Owner, expand, normalize};
+use sluice_yaml::Node;
 
 use super::apply::owner;
+use super::substitute::{SubstituteError, substitute};
 use super::tree::Sourced;
 
 /// The largest file that is read; kustomize has no bound, an API object may have 1.5 MiB.
@@ -37,6 +41,18 @@ pub(super) enum BuildFailed {
     /// An object of the build cannot be written as JSON.
     #[error("kustomize build failed: {0}")]
     Encode(String),
+    /// An object of the build lacks what makes it one.
+    #[error("failed to decode Kubernetes apiVersion, kind and name from: {0}")]
+    Nameless(String),
+    /// The variables cannot be put into an object.
+    #[error("post build failed for '{object}'")]
+    Substitute {
+        /// Which.
+        object: String,
+        /// Why.
+        #[source]
+        source: SubstituteError,
+    },
     /// An object of the build is none.
     #[error("failed to decode Kubernetes apiVersion, kind and name")]
     Object(#[source] ObjectError),
@@ -51,53 +67,128 @@ pub(super) struct Built {
     pub(super) objects: Vec<Object>,
     /// Digest of the manifests as built, before labels were added.
     pub(super) digest: String,
+    /// What of the tree another build would have to find unchanged.
+    pub(super) read: ReadSet,
+}
+
+/// One object of the build, on its way.
+struct Manifest {
+    value: Value,
+    /// How the error texts name it: `<Kind.version.group>/<name>`.
+    shown: String,
+    /// Its text, as long as nothing was put into it.
+    text: String,
 }
 
 /// Builds on a thread that may block.
-pub(super) async fn build(object: &Kustomization, sourced: Sourced) -> Result<Built, BuildFailed> {
+pub(super) async fn build(
+    object: &Kustomization,
+    sourced: &Sourced,
+    substitution: Option<Substitution>,
+) -> Result<Built, BuildFailed> {
     let injection = injection(object);
-    let owner = owner(object);
-    let common = object.spec.common_metadata.clone().unwrap_or_default();
-    let common = CommonMetadata { labels: common.labels, annotations: common.annotations };
-    let name = object.name_any();
-    let built = tokio::task::spawn_blocking(move || {
-        let (documents, digest) = run(&sourced, &injection)?;
-        let mut objects = Vec::new();
-        for document in documents {
-            objects.extend(expand(document).map_err(BuildFailed::Object)?);
-        }
-        // The controllers' own configuration files are no objects of a cluster.
-        objects.retain(|object| !(object.group() == "kustomize.config.k8s.io" && object.kind() == "Kustomization"));
-        for object in &mut objects {
-            owner.stamp(object);
-            normalize(object);
-            common.stamp(object);
-        }
-        tracing::debug!(name, objects = objects.len(), "built");
-        Ok(Built { objects, digest })
-    });
-    match built.await {
-        Ok(built) => built,
+    let stamps = Stamps {
+        owner: owner(object),
+        common: object.spec.common_metadata.clone().unwrap_or_default(),
+    };
+    let (tree, path) = (Arc::clone(&sourced.tree), sourced.path.clone());
+    let (manifests, read) = blocking(move || {
+        let tree = DirTree::new(tree.path(), MAX_FILE_BYTES).map_err(BuildFailed::Tree)?;
+        let dir = RelPath::new(&path).map_err(BuildFailed::Path)?;
+        let generated = sluice_kustomize::generate(&tree, &dir, &injection).map_err(BuildFailed::Generate)?;
+        let (manifests, mut read) = run(&generated.tree, &dir)?;
+        read.extend(generated.read);
+        Ok((manifests, read))
+    })
+    .await?;
+    blocking(move || {
+        let manifests = substituted(manifests, substitution.as_ref())?;
+        let digest = digest_of(&manifests);
+        let objects = stamps.objects(manifests)?;
+        tracing::debug!(objects = objects.len(), "built");
+        Ok(Built { objects, digest, read })
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BuildFailed> + Send + 'static,
+) -> Result<T, BuildFailed> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
         // The pass has the panic boundary; this thread only hands it on.
         Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
         Err(_) => Err(BuildFailed::Abandoned),
     }
 }
 
-fn run(sourced: &Sourced, injection: &Injection) -> Result<(Vec<serde_json::Value>, String), BuildFailed> {
-    let tree = DirTree::new(sourced.tree.path(), MAX_FILE_BYTES).map_err(BuildFailed::Tree)?;
-    let dir = RelPath::new(&sourced.path).map_err(BuildFailed::Path)?;
-    let generated = sluice_kustomize::generate(&tree, &dir, injection).map_err(BuildFailed::Generate)?;
-    let build = sluice_kustomize::build(&generated.tree, &dir, &Options::default())
+fn run(tree: &dyn FileTree, dir: &RelPath) -> Result<(Vec<Manifest>, ReadSet), BuildFailed> {
+    let build = sluice_kustomize::build(tree, dir, &Options::default())
         .map_err(|error| BuildFailed::Build(describe(&error)))?;
     for warning in &build.warnings {
         tracing::info!(warning, "kustomize build");
     }
+    let manifests = build.resources.iter().map(manifest).collect::<Result<_, _>>()?;
+    Ok((manifests, build.read))
+}
+
+fn manifest(resource: &Resource) -> Result<Manifest, BuildFailed> {
     let encode = |error: &dyn std::error::Error| BuildFailed::Encode(error.to_string());
-    let manifests = build.to_yaml().map_err(|error| encode(&error))?;
-    let digest = Digest::of(Algorithm::Sha256, manifests.as_bytes()).to_string();
-    let documents = build.resources.iter().map(|resource| resource.to_json().map_err(|error| encode(&error)));
-    Ok((documents.collect::<Result<_, _>>()?, digest))
+    let value = resource.to_json().map_err(|error| encode(&error))?;
+    let text = sluice_yaml::write(resource.node()).map_err(|error| encode(&error))?;
+    let field = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind, name) = (field("/apiVersion"), field("/kind"), field("/metadata/name"));
+    if [api_version, kind, name].contains(&"") {
+        // A Secret's values belong into no message.
+        return Err(BuildFailed::Nameless(if kind == "Secret" { "a Secret".to_owned() } else { text }));
+    }
+    let (group, version) = api_version.split_once('/').unwrap_or(("[noGrp]", api_version));
+    Ok(Manifest { shown: format!("{kind}.{version}.{group}/{name}"), text, value })
+}
+
+fn substituted(
+    manifests: Vec<Manifest>,
+    substitution: Option<&Substitution>,
+) -> Result<Vec<Manifest>, BuildFailed> {
+    let Some(substitution) = substitution else { return Ok(manifests) };
+    let one = |manifest: Manifest| {
+        let failed = |source| BuildFailed::Substitute { object: manifest.shown.clone(), source };
+        let Some(value) = substitute(&manifest.value, substitution).map_err(failed)? else { return Ok(manifest) };
+        let text = sluice_yaml::write(&Node::from_json(&value))
+            .map_err(|error| BuildFailed::Encode(error.to_string()))?;
+        Ok(Manifest { value, text, shown: manifest.shown })
+    };
+    manifests.into_iter().map(one).collect()
+}
+
+/// The digest of the documents as kustomize would print them one after the other.
+fn digest_of(manifests: &[Manifest]) -> String {
+    let texts: Vec<&str> = manifests.iter().map(|manifest| manifest.text.as_str()).collect();
+    Digest::of(Algorithm::Sha256, texts.join("---\n").as_bytes()).to_string()
+}
+
+/// What every object gets.
+struct Stamps {
+    owner: Owner,
+    common: sluice_api::kustomize::CommonMetadata,
+}
+
+impl Stamps {
+    fn objects(self, manifests: Vec<Manifest>) -> Result<Vec<Object>, BuildFailed> {
+        let mut objects = Vec::new();
+        for manifest in manifests {
+            objects.extend(expand(manifest.value).map_err(BuildFailed::Object)?);
+        }
+        // The controllers' own configuration files are no objects of a cluster.
+        objects.retain(|object| !(object.group() == "kustomize.config.k8s.io" && object.kind() == "Kustomization"));
+        let common = CommonMetadata { labels: self.common.labels, annotations: self.common.annotations };
+        for object in &mut objects {
+            self.owner.stamp(object);
+            normalize(object);
+            common.stamp(object);
+        }
+        Ok(objects)
+    }
 }
 
 /// kustomize's text, and behind it the file and line at fault where that text leaves them out.

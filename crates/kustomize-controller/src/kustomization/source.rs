@@ -61,6 +61,7 @@ impl Sources {
         &self,
         object: &Kustomization,
         access: Access,
+        lookup: Lookup,
         retry: &str,
     ) -> Result<Artifact, SourceError> {
         let key = key_of(object);
@@ -69,11 +70,11 @@ impl Sources {
             return Err(SourceError::CrossNamespace { kind: kind.to_string(), key });
         }
         let artifact = match kind {
-            SourceKind::GitRepository => self.lookup(&self.git, &key).await?,
-            SourceKind::OciRepository => self.lookup(&self.oci, &key).await?,
-            SourceKind::Bucket => self.lookup(&self.bucket, &key).await?,
+            SourceKind::GitRepository => self.lookup(&self.git, &key, lookup).await?,
+            SourceKind::OciRepository => self.lookup(&self.oci, &key, lookup).await?,
+            SourceKind::Bucket => self.lookup(&self.bucket, &key, lookup).await?,
             SourceKind::ExternalArtifact => match &self.external {
-                Some(cache) => self.lookup(cache, &key).await?,
+                Some(cache) => self.lookup(cache, &key, lookup).await?,
                 None => return Err(SourceError::GateDisabled(key)),
             },
             SourceKind::Other(kind) => return Err(SourceError::UnknownKind(kind.clone())),
@@ -85,12 +86,14 @@ impl Sources {
         &self,
         cache: &Cache<K>,
         key: &Key,
+        lookup: Lookup,
     ) -> Result<Option<Artifact>, SourceError> {
-        if let Some(source) = cache.get(key) {
+        let cached = (lookup == Lookup::Cached).then(|| cache.get(key)).flatten();
+        if let Some(source) = cached {
             return Ok(source.artifact().cloned());
         }
         let not_found = || SourceError::NotFound { plural: K::plural(&()).into_owned(), name: key.name.clone() };
-        if cache.is_synced() {
+        if lookup == Lookup::Cached && cache.is_synced() {
             return Err(not_found());
         }
         let api: Api<K> = Api::namespaced(self.client.clone(), &key.namespace);
@@ -106,4 +109,13 @@ pub enum Access {
     AnyNamespace,
     /// The Kustomization's own.
     SameNamespace,
+}
+
+/// Where a source is looked up (gate `DirectSourceFetch`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup {
+    /// In what the watch told.
+    Cached,
+    /// At the API server.
+    Live,
 }

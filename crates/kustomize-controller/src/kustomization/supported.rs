@@ -20,7 +20,6 @@ pub(super) fn check(object: &Kustomization, default_service_account: &str) -> Re
     let refused = [
         (spec.decryption.is_some(), "spec.decryption"),
         (spec.kube_config.is_some(), "spec.kubeConfig"),
-        (spec.post_build.is_some(), "spec.postBuild"),
         (spec.service_account_name.is_some(), "spec.serviceAccountName"),
         // Applying as the controller where a tenant's account is asked for would be an escalation.
         (!default_service_account.is_empty(), "--default-service-account"),
@@ -28,7 +27,6 @@ pub(super) fn check(object: &Kustomization, default_service_account: &str) -> Re
         (!spec.health_checks.is_empty(), "spec.healthChecks"),
         (!spec.health_check_exprs.is_empty(), "spec.healthCheckExprs"),
         (!spec.ignore.is_empty(), "spec.ignore"),
-        (spec.depends_on.iter().any(|dependency| dependency.ready_expr.is_some()), "spec.dependsOn[].readyExpr"),
         (object.deletion_policy() == DeletionPolicy::WaitForTermination, "spec.deletionPolicy WaitForTermination"),
     ];
     match refused.into_iter().find(|(set, _)| *set) {

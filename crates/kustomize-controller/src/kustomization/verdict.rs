@@ -22,10 +22,14 @@ use super::report::Report;
 use super::source::SourceError;
 use super::supported::Unsupported;
 use super::tree::TreeError;
+use super::variables::VariablesError;
 
 const COMMIT_STATUS: &str = "kustomize.toolkit.fluxcd.io/commit_status";
 /// Reason for a field that is not honoured.
 const UNSUPPORTED_FIELD: &str = "UnsupportedField";
+
+/// What stands before a message that only a change of the spec makes go away.
+const TERMINAL: &str = "Reconciliation failed terminally due to configuration error: ";
 
 /// A pass that did not get to its end.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +46,9 @@ pub(super) enum Failure {
     /// The artifact cannot be had.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// The variables cannot be read.
+    #[error(transparent)]
+    Variables(#[from] VariablesError),
     /// The manifests cannot be built.
     #[error(transparent)]
     Build(#[from] BuildFailed),
@@ -70,6 +77,8 @@ enum Retry {
     Backoff,
     /// Only a change of the object helps.
     Stall,
+    /// The same, and the spec counts as observed: it is what is wrong.
+    Terminal,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,13 +101,19 @@ fn classify(failure: &Failure) -> (&'static str, Retry, Tell) {
             SourceError::NoArtifact(_) => (reason::ARTIFACT_FAILED, Retry::Wait, Tell::Nothing),
         },
         Failure::Dependency(
-            DependencyError::NotFound(..) | DependencyError::NotReady(_) | DependencyError::Outdated(_),
+            DependencyError::NotFound(..)
+            | DependencyError::NotReady(_)
+            | DependencyError::Outdated(_)
+            | DependencyError::NotReadyByExpression(_)
+            | DependencyError::Evaluate(_)
+            | DependencyError::Encode { .. },
         ) => (reason::DEPENDENCY_NOT_READY, Retry::Wait, Tell::Waiting),
+        Failure::Dependency(DependencyError::Compile { .. }) => (reason::INVALID_CEL_EXPRESSION, Retry::Terminal, Tell::Error),
         Failure::Tree(error) => match error {
             TreeError::NotFound(_) => (reason::ARTIFACT_FAILED, Retry::Wait, Tell::Nothing),
             TreeError::Fetch(_) | TreeError::Path(_) => (reason::ARTIFACT_FAILED, Retry::Fixed, Tell::Error),
         },
-        Failure::Build(_) => (reason::BUILD_FAILED, Retry::Fixed, Tell::Error),
+        Failure::Build(_) | Failure::Variables(_) => (reason::BUILD_FAILED, Retry::Fixed, Tell::Error),
         Failure::Apply(ApplyError::Encrypted(_) | ApplyError::Apply(_)) => {
             (reason::RECONCILIATION_FAILED, Retry::Fixed, Tell::Error)
         }
@@ -150,11 +165,15 @@ fn fail(
     context: Context,
 ) -> Outcome<KustomizationStatus> {
     let (reason, retry, tell) = classify(failure);
-    let message = error_chain(failure as &(dyn Error + 'static));
+    let mut message = error_chain(failure as &(dyn Error + 'static));
+    if retry == Retry::Terminal {
+        message.insert_str(0, TERMINAL);
+        report.status.observed_generation = Some(report.stamp.generation);
+    }
     remember(&mut report, reason, context.took);
     let conditions = &mut report.status.conditions;
     mark_false(conditions, report.stamp, condition::READY, reason, &message);
-    if retry == Retry::Stall {
+    if matches!(retry, Retry::Stall | Retry::Terminal) {
         mark_stalled(conditions, report.stamp, reason, &message);
     } else if let Some(known) = get(conditions, condition::RECONCILING).map(|known| known.message.clone()) {
         mark_reconciling(conditions, report.stamp, reason::PROGRESSING_WITH_RETRY, &known);
@@ -173,7 +192,7 @@ fn fail(
         Retry::Fixed => Next::After(object.retry_interval()),
         Retry::Wait => Next::After(context.requeue_dependency),
         Retry::Backoff => Next::Backoff,
-        Retry::Stall => Next::Never,
+        Retry::Stall | Retry::Terminal => Next::Never,
     };
     Outcome { status: report.status, notices: report.notices, next }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::patch::WriteError;
-use super::{Finalized, Next, Outcome, Pass, Reconciler, Shared, StatusOf, StatusWriter, kind_of, trigger};
+use super::{Finalized, Next, Outcome, Pass, Reconciler, Shared, Slot, StatusOf, StatusWriter, kind_of, trigger};
 use crate::backoff::jittered;
 use crate::cache::{Entry, Undecodable};
 use crate::logging::error_chain;
@@ -35,7 +35,7 @@ const INVALID_OBJECT: &str = "InvalidObject";
 const INTERNAL_ERROR: &str = "InternalError";
 
 /// Runs one pass over `key` and plans the next one.
-pub(super) async fn run<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, stop: CancellationToken) {
+pub(super) async fn run<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, slot: Slot, stop: CancellationToken) {
     let kind = kind_of::<R>();
     let span = tracing::info_span!(
         "reconcile",
@@ -45,7 +45,8 @@ pub(super) async fn run<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, stop:
         namespace = key.namespace,
     );
     let started = Instant::now();
-    let (next, result) = one(shared, key, stop).instrument(span).await;
+    // A clone stays here: the worker is occupied until the status is written, not only while the reconciler has the pass.
+    let (next, result) = one(shared, key, Around { slot: slot.clone(), stop }).instrument(span).await;
     if let Some(result) = result {
         shared.metrics.observe_pass(&kind, key, result, started.elapsed());
         // The pass that finalized the object may end after the watch told that it is gone.
@@ -55,6 +56,7 @@ pub(super) async fn run<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, stop:
     }
     plan(shared, key, next);
     shared.queue.done(key);
+    drop(slot);
 }
 
 fn plan<R: Reconciler>(shared: &Shared<R>, key: &Key, next: Next) {
@@ -74,7 +76,13 @@ fn plan<R: Reconciler>(shared: &Shared<R>, key: &Key, next: Next) {
     shared.queue.add_after(key.clone(), delay);
 }
 
-async fn one<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, stop: CancellationToken) -> (Next, Option<PassResult>) {
+/// What surrounds a pass.
+struct Around {
+    slot: Slot,
+    stop: CancellationToken,
+}
+
+async fn one<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, around: Around) -> (Next, Option<PassResult>) {
     match shared.cache.entry(key) {
         None => (Next::Never, None),
         Some(Entry::Undecodable(object)) => {
@@ -82,7 +90,7 @@ async fn one<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, stop: Cancellati
             (Next::Never, Some(PassResult::Error))
         }
         Some(Entry::Decoded(object)) => {
-            match AssertUnwindSafe(decoded(shared, key, Arc::clone(&object), stop)).catch_unwind().await {
+            match AssertUnwindSafe(decoded(shared, key, Arc::clone(&object), around)).catch_unwind().await {
                 Ok(next) => (next, Some(result_of(next))),
                 Err(panic) => {
                     report_panic(shared, key, &object, &panic_text(panic.as_ref())).await;
@@ -106,7 +114,7 @@ async fn decoded<R: Reconciler>(
     shared: &Arc<Shared<R>>,
     key: &Key,
     object: Arc<R::Object>,
-    stop: CancellationToken,
+    around: Around,
 ) -> Next {
     let writer = StatusWriter::new(
         shared.client.clone(),
@@ -116,13 +124,13 @@ async fn decoded<R: Reconciler>(
         Arc::clone(&object),
     );
     let outcome = if object.meta().deletion_timestamp.is_some() {
-        finalize(shared, key, &writer, stop).await
+        finalize(shared, key, &writer, around).await
     } else if shared.reconciler.unmanaged(&object) {
-        release(shared, key, &writer, stop).await
+        release(shared, key, &writer, around).await
     } else if object.suspended() {
         suspended(shared, &writer).await
     } else {
-        live(shared, key, &writer, stop).await
+        live(shared, key, &writer, around).await
     };
     outcome.unwrap_or_else(|error| {
         tracing::error!(error = error_chain(&error), "cannot write to the object, trying again");
@@ -134,12 +142,14 @@ fn pass_of<R: Reconciler>(
     shared: &Shared<R>,
     key: &Key,
     writer: &StatusWriter<R::Object>,
-    stop: CancellationToken,
+    around: Around,
 ) -> Pass<R::Object> {
     let object = writer.current();
     let handled = object.status().and_then(|status| status.last_handled_reconcile_at().map(str::to_owned));
     let requested = request_token(object.as_ref()).is_some_and(|token| handled.as_deref() != Some(token));
-    Pass { key: key.clone(), object, now: now(), writer: writer.clone(), requested, stop, queue: shared.queue.clone() }
+    let Around { slot, stop } = around;
+    let (key, writer, queue) = (key.clone(), writer.clone(), shared.queue.clone());
+    Pass { key, object, now: now(), writer, requested, stop, queue, slot }
 }
 
 /// Conditions and times in a status have whole seconds.
@@ -156,12 +166,12 @@ async fn live<R: Reconciler>(
     shared: &Arc<Shared<R>>,
     key: &Key,
     writer: &StatusWriter<R::Object>,
-    stop: CancellationToken,
+    around: Around,
 ) -> Result<Next, WriteError> {
     if !trigger::has_finalizer(writer.current().meta()) {
         writer.add_finalizer().await?;
     }
-    let pass = pass_of(shared, key, writer, stop);
+    let pass = pass_of(shared, key, writer, around);
     let object = Arc::clone(&pass.object);
     let Outcome { mut status, notices, next } = shared.reconciler.reconcile(pass).await;
     mark_handled(object.as_ref(), &mut status);
@@ -200,12 +210,12 @@ async fn finalize<R: Reconciler>(
     shared: &Arc<Shared<R>>,
     key: &Key,
     writer: &StatusWriter<R::Object>,
-    stop: CancellationToken,
+    around: Around,
 ) -> Result<Next, WriteError> {
     if !trigger::has_finalizer(writer.current().meta()) {
         return Ok(Next::Never);
     }
-    let pass = pass_of(shared, key, writer, stop);
+    let pass = pass_of(shared, key, writer, around);
     match shared.reconciler.finalize(pass).await {
         Finalized::Done(notices) => {
             tell(shared, writer.current().as_ref(), notices);
@@ -225,7 +235,7 @@ async fn release<R: Reconciler>(
     shared: &Arc<Shared<R>>,
     key: &Key,
     writer: &StatusWriter<R::Object>,
-    stop: CancellationToken,
+    around: Around,
 ) -> Result<Next, WriteError> {
     let object = writer.current();
     let managed = trigger::has_finalizer(object.meta());
@@ -234,7 +244,7 @@ async fn release<R: Reconciler>(
     if object.suspended() || !(managed || has_status) {
         return Ok(Next::Never);
     }
-    let pass = pass_of(shared, key, writer, stop);
+    let pass = pass_of(shared, key, writer, around);
     match shared.reconciler.finalize(pass).await {
         Finalized::Done(notices) => {
             writer.write(&empty).await?;
