@@ -62,7 +62,19 @@ impl Stack {
     /// # Errors
     /// When a part does not start.
     pub async fn start_with(git: GitServerOptions) -> anyhow::Result<Self> {
-        let cluster = ControlPlane::start().await?;
+        Self::around(ControlPlane::start().await?, git).await
+    }
+
+    /// As [`Stack::start`], with the cluster's own controllers: Deployments get a status, namespaces can go.
+    ///
+    /// # Errors
+    /// When a part does not start.
+    pub async fn start_managed() -> anyhow::Result<Self> {
+        let options = sluice_testkit::control_plane::Options { controller_manager: true, parent_dir: None };
+        Self::around(ControlPlane::start_with(&options).await?, GitServerOptions::default()).await
+    }
+
+    async fn around(cluster: ControlPlane, git: GitServerOptions) -> anyhow::Result<Self> {
         cluster.install_crds().await?;
         for namespace in [NS, "flux-system"] {
             cluster.create_namespace(namespace).await?;

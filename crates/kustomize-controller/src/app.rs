@@ -10,6 +10,7 @@ use kube::Resource;
 use sluice_api::ArtifactSource;
 use sluice_api::constants::controller;
 use sluice_api::kustomize::Kustomization;
+use sluice_envsubst::Unset;
 use sluice_fetch::{ArtifactCache, FetchLimits, HostOverrides, OpenError};
 use sluice_http_client::{ClientConfig, ConfigError, HttpClient};
 use sluice_manifest::GroupKind;
@@ -19,13 +20,12 @@ use sluice_runtime::flags::{FeatureGateError, FeatureGates};
 use sluice_runtime::metadata_watch::watch_metadata;
 use sluice_runtime::process::{Identity, Process, ProcessError};
 use sluice_runtime::queue::{Cause, Key};
-use sluice_envsubst::Unset;
 use sluice_ssa::ApplyOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::flags::{FEATURE_GATES, Flags};
-use crate::kustomization::source::{Access, Lookup, Sources};
 use crate::kustomization::dependencies::BuiltInCheck;
+use crate::kustomization::source::{Access, Lookup, Sources};
 use crate::kustomization::{
     KustomizationReconciler, Parts, Settings, config_index, index, key_of, source_index, wants_revision,
 };

@@ -40,7 +40,7 @@ where
             Ok(event) => versions.take(event).iter().for_each(&on_change),
             Err(error) => {
                 tracing::error!(kind = %K::kind(&()), error = error_chain(&error), "the watch failed, trying again");
-            },
+            }
         }
     }
 }

@@ -2,9 +2,12 @@
 //!
 //! Deliberately no thresholds: a benchmark tells, a person judges.
 
+mod kustomization;
 mod kustomize;
+mod peak;
 mod process;
 mod push;
+mod ready;
 mod source;
 
 use std::path::Path;
@@ -18,6 +21,12 @@ use clap::Subcommand;
 pub(crate) enum Bench {
     /// The time from a webhook to the changed object, the idle memory, and memory and CPU over many reconciles.
     Push(push::Arguments),
+    /// Many sources and Kustomizations at once: time until all are ready, requests, CPU, memory, and the ratio to the bare writes.
+    Mttp(kustomization::mttp::Arguments),
+    /// Many Kustomizations on one repository: a push that touches one of their paths.
+    Monorepo(kustomization::monorepo::Arguments),
+    /// Kustomizations of which some never become healthy: the others' time.
+    Unhealthy(kustomization::unhealthy::Arguments),
     /// The time of a build from a thousand to fifty thousand resources.
     Kustomize(kustomize::Arguments),
     /// Sources: a commit of a large repository against `git clone`, an unchanged remote, a thousand objects.
@@ -44,8 +53,27 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> anyhow::Result<()> {
             let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
             runtime.block_on(source::run(programs, arguments))
         }
+        Bench::Mttp(arguments) => block_on(kustomization::mttp::run(programs(root, &arguments.common)?, arguments)),
+        Bench::Monorepo(arguments) => {
+            block_on(kustomization::monorepo::run(programs(root, &arguments.common)?, arguments))
+        }
+        Bench::Unhealthy(arguments) => {
+            block_on(kustomization::unhealthy::run(programs(root, &arguments.common)?, arguments))
+        }
         // The library is a part of this program, which is to be run in the release profile itself.
         Bench::Kustomize(arguments) => kustomize::run(arguments),
+    }
+}
+
+fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Runtime::new().context("start the runtime")?.block_on(work)
+}
+
+/// The controllers that are measured: those that are named, or a release build.
+fn programs(root: &Path, common: &kustomization::Common) -> anyhow::Result<std::path::PathBuf> {
+    match &common.programs {
+        Some(programs) => std::path::absolute(programs).context("the directory of the programs"),
+        None => build_release(root, &["source-controller", "kustomize-controller", "notification-controller"]),
     }
 }
 

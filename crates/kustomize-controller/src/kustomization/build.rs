@@ -87,10 +87,7 @@ pub(super) async fn build(
     substitution: Option<Substitution>,
 ) -> Result<Built, BuildFailed> {
     let injection = injection(object);
-    let stamps = Stamps {
-        owner: owner(object),
-        common: object.spec.common_metadata.clone().unwrap_or_default(),
-    };
+    let stamps = Stamps { owner: owner(object), common: object.spec.common_metadata.clone().unwrap_or_default() };
     let (tree, path) = (Arc::clone(&sourced.tree), sourced.path.clone());
     let (manifests, read) = blocking(move || {
         let tree = DirTree::new(tree.path(), MAX_FILE_BYTES).map_err(BuildFailed::Tree)?;
@@ -146,16 +143,13 @@ fn manifest(resource: &Resource) -> Result<Manifest, BuildFailed> {
     Ok(Manifest { shown: format!("{kind}.{version}.{group}/{name}"), text, value })
 }
 
-fn substituted(
-    manifests: Vec<Manifest>,
-    substitution: Option<&Substitution>,
-) -> Result<Vec<Manifest>, BuildFailed> {
+fn substituted(manifests: Vec<Manifest>, substitution: Option<&Substitution>) -> Result<Vec<Manifest>, BuildFailed> {
     let Some(substitution) = substitution else { return Ok(manifests) };
     let one = |manifest: Manifest| {
         let failed = |source| BuildFailed::Substitute { object: manifest.shown.clone(), source };
         let Some(value) = substitute(&manifest.value, substitution).map_err(failed)? else { return Ok(manifest) };
-        let text = sluice_yaml::write(&Node::from_json(&value))
-            .map_err(|error| BuildFailed::Encode(error.to_string()))?;
+        let text =
+            sluice_yaml::write(&Node::from_json(&value)).map_err(|error| BuildFailed::Encode(error.to_string()))?;
         Ok(Manifest { value, text, shown: manifest.shown })
     };
     manifests.into_iter().map(one).collect()

@@ -131,5 +131,6 @@ fn judge(dependency: &Kustomization, key: &Key) -> Result<(), DependencyError> {
 }
 
 fn same_source(dependency: &Kustomization, object: &Kustomization) -> bool {
-    dependency.spec.source_ref.kind == object.spec.source_ref.kind && source::key_of(dependency) == source::key_of(object)
+    dependency.spec.source_ref.kind == object.spec.source_ref.kind
+        && source::key_of(dependency) == source::key_of(object)
 }

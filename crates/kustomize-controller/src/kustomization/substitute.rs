@@ -68,7 +68,11 @@ mod tests {
 
     #[test]
     fn values_take_the_type_that_their_text_has() {
-        let substitution = with(&[("n", "123"), ("b", "yes"), ("e", ""), ("q", "\""), ("t", "a: b")], Strategy::WithVariables, Unset::Fail);
+        let substitution = with(
+            &[("n", "123"), ("b", "yes"), ("e", ""), ("q", "\""), ("t", "a: b")],
+            Strategy::WithVariables,
+            Unset::Fail,
+        );
         let given = config_map(&json!({"n": "${n}", "b": "${b}", "e": "${e}", "q": "${q}${n}${q}", "in": "x${n}y"}));
         let expected = config_map(&json!({"n": 123, "b": true, "e": null, "q": "123", "in": "x123y"}));
         assert_eq!(substitute(&given, &substitution).unwrap(), Some(expected));

@@ -60,11 +60,7 @@ async fn data_of(
     namespace: &str,
     reference: &SubstituteReference,
 ) -> Result<BTreeMap<String, Vec<u8>>, VariablesError> {
-    let failed = |error| VariablesError::Read {
-        kind: reference.kind.to_string(),
-        name: reference.name.clone(),
-        error,
-    };
+    let failed = |error| VariablesError::Read { kind: reference.kind.to_string(), name: reference.name.clone(), error };
     let found = match &reference.kind {
         SubstituteSourceKind::ConfigMap => {
             let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);

@@ -108,7 +108,9 @@ fn classify(failure: &Failure) -> (&'static str, Retry, Tell) {
             | DependencyError::Evaluate(_)
             | DependencyError::Encode { .. },
         ) => (reason::DEPENDENCY_NOT_READY, Retry::Wait, Tell::Waiting),
-        Failure::Dependency(DependencyError::Compile { .. }) => (reason::INVALID_CEL_EXPRESSION, Retry::Terminal, Tell::Error),
+        Failure::Dependency(DependencyError::Compile { .. }) => {
+            (reason::INVALID_CEL_EXPRESSION, Retry::Terminal, Tell::Error)
+        }
         Failure::Tree(error) => match error {
             TreeError::NotFound(_) => (reason::ARTIFACT_FAILED, Retry::Wait, Tell::Nothing),
             TreeError::Fetch(_) | TreeError::Path(_) => (reason::ARTIFACT_FAILED, Retry::Fixed, Tell::Error),

@@ -110,12 +110,7 @@ fn result_of(next: Next) -> PassResult {
     }
 }
 
-async fn decoded<R: Reconciler>(
-    shared: &Arc<Shared<R>>,
-    key: &Key,
-    object: Arc<R::Object>,
-    around: Around,
-) -> Next {
+async fn decoded<R: Reconciler>(shared: &Arc<Shared<R>>, key: &Key, object: Arc<R::Object>, around: Around) -> Next {
     let writer = StatusWriter::new(
         shared.client.clone(),
         shared.cache.clone(),

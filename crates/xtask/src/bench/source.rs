@@ -10,8 +10,6 @@ mod commit;
 mod generate;
 mod git_objects;
 mod oci_objects;
-mod peak;
-mod ready;
 mod report;
 mod unchanged;
 

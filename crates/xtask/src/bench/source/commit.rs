@@ -12,10 +12,10 @@ use serde_json::json;
 use sluice_e2e::{Applied, Controller, Stack, apply};
 use sluice_testkit::wait::wait_until;
 
-use super::ready::{Watch, api};
 use super::report::{Spent, line, median, print};
 use super::{Arguments, start};
 use crate::bench::process::{mib, usage};
+use crate::bench::ready::{Watch, api};
 
 /// The longest that one step may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -49,7 +49,7 @@ pub(super) async fn run(stack: &Stack, arguments: &Arguments) -> anyhow::Result<
             rounds.clones.push(clone_and_pack(stack, &mut sizes.1)?);
         }
         let name = format!("large-{round}");
-        let mut watch = Watch::open(api(stack.client(), "GitRepository", "gitrepositories"));
+        let mut watch = Watch::open(api(stack.client(), "source", "GitRepository", "gitrepositories"));
         let (object, spent) = first_fetch(stack, &controller, &mut watch, (&name, &head)).await?;
         rounds.firsts.push(spent);
         if round % 2 == 1 {

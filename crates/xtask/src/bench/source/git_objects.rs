@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use sluice_e2e::{Controller, Stack};
 
 use super::generate::History;
-use super::ready::{Watch, api, create};
 use super::report::print;
-use super::{Arguments, peak, start};
+use super::{Arguments, start};
+use crate::bench::peak;
 use crate::bench::process::{Usage, mib, usage};
+use crate::bench::ready::{Watch, api, create};
 
 /// The longest that all objects together may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -33,7 +34,7 @@ pub(super) async fn run(stack: &Stack, arguments: &Arguments) -> anyhow::Result<
     tokio::time::sleep(Duration::from_secs(arguments.idle)).await;
     let idle = usage(controller.pid())?;
     peak::forget(controller.pid())?;
-    let kind = api(stack.client(), "GitRepository", "gitrepositories");
+    let kind = api(stack.client(), "source", "GitRepository", "gitrepositories");
     let mut watch = Watch::open(kind.clone());
     let url = |number: usize| stack.repository_url(&format!("app-{}", number % repositories));
     let objects = (0..arguments.objects).map(|number| object(number, &url(number), arguments.interval)).collect();

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use sluice_e2e::Stack;
 use sluice_testkit::registry::{Image, Registry, RegistryOptions};
 
-use super::ready::{Watch, api, create};
 use super::report::print;
-use super::{Arguments, peak, start};
+use super::{Arguments, start};
+use crate::bench::peak;
 use crate::bench::process::{mib, usage};
+use crate::bench::ready::{Watch, api, create};
 
 /// The longest that all objects together may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -37,7 +38,7 @@ pub(super) async fn run(stack: &Stack, arguments: &Arguments) -> anyhow::Result<
     tokio::time::sleep(Duration::from_secs(arguments.idle)).await;
     let idle = usage(controller.pid())?;
     peak::forget(controller.pid())?;
-    let kind = api(stack.client(), "OCIRepository", "ocirepositories");
+    let kind = api(stack.client(), "source", "OCIRepository", "ocirepositories");
     let mut watch = Watch::open(kind.clone());
     let objects = (0..arguments.objects).map(|number| object(&registry, number, repositories)).collect();
     let started = Instant::now();

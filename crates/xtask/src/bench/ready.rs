@@ -18,9 +18,9 @@ use sluice_e2e::NS;
 /// Requests to the API server at a time when many objects are created.
 const CREATED_AT_ONCE: usize = 16;
 
-/// The API of a source kind.
-pub(super) fn api(client: Client, kind: &str, plural: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("source.toolkit.fluxcd.io", "v1", kind);
+/// The API of a kind of Flux's, in version 1 of its group (`source`, `kustomize`).
+pub(crate) fn api(client: Client, group: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk(&format!("{group}.toolkit.fluxcd.io"), "v1", kind);
     Api::namespaced_with(client, NS, &ApiResource::from_gvk_with_plural(&kind, plural))
 }
 
@@ -28,7 +28,7 @@ pub(super) fn api(client: Client, kind: &str, plural: &str) -> Api<DynamicObject
 ///
 /// # Errors
 /// When the API server refuses one.
-pub(super) async fn create(api: &Api<DynamicObject>, objects: Vec<Value>) -> anyhow::Result<()> {
+pub(crate) async fn create(api: &Api<DynamicObject>, objects: Vec<Value>) -> anyhow::Result<()> {
     let create = async |object: Value| -> anyhow::Result<()> {
         let object: DynamicObject = serde_json::from_value(object).context("read the object")?;
         api.create(&PostParams::default(), &object).await.context("create an object")?;
@@ -38,11 +38,11 @@ pub(super) async fn create(api: &Api<DynamicObject>, objects: Vec<Value>) -> any
 }
 
 /// An open watch.
-pub(super) struct Watch(Pin<Box<dyn Stream<Item = Result<DynamicObject, watcher::Error>> + Send>>);
+pub(crate) struct Watch(Pin<Box<dyn Stream<Item = Result<DynamicObject, watcher::Error>> + Send>>);
 
 impl Watch {
     /// Watches all objects of a kind.
-    pub(super) fn open(api: Api<DynamicObject>) -> Self {
+    pub(crate) fn open(api: Api<DynamicObject>) -> Self {
         Self(Box::pin(watcher(api, watcher::Config::default()).applied_objects()))
     }
 
@@ -50,7 +50,7 @@ impl Watch {
     ///
     /// # Errors
     /// When that takes longer than `patience`; the message has what the object shows.
-    pub(super) async fn published(&mut self, name: &str, commit: &str, patience: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn published(&mut self, name: &str, commit: &str, patience: Duration) -> anyhow::Result<()> {
         let mut last = Value::Null;
         let arrival = async {
             while let Some(object) = self.0.try_next().await? {
@@ -73,11 +73,25 @@ impl Watch {
     ///
     /// # Errors
     /// When that takes longer than `patience`; the message has what one of the others shows.
-    pub(super) async fn all_ready(
+    pub(crate) async fn all_ready(
         &mut self,
         count: usize,
         started: Instant,
         patience: Duration,
+    ) -> anyhow::Result<Vec<Duration>> {
+        self.all(count, started, patience, is_ready).await
+    }
+
+    /// As [`Watch::all_ready`], of objects for which `holds` does.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) async fn all(
+        &mut self,
+        count: usize,
+        started: Instant,
+        patience: Duration,
+        holds: impl Fn(&DynamicObject) -> bool,
     ) -> anyhow::Result<Vec<Duration>> {
         let mut ready: HashMap<String, Duration> = HashMap::new();
         let mut last = String::new();
@@ -85,7 +99,7 @@ impl Watch {
             while ready.len() < count {
                 let object = self.0.try_next().await?.context("the watch ended")?;
                 let name = object.metadata.name.clone().unwrap_or_default();
-                if is_ready(&object) {
+                if holds(&object) {
                     ready.entry(name).or_insert_with(|| started.elapsed());
                 } else {
                     last = format!("{name}: {}", object.data["status"]["conditions"]);
@@ -105,7 +119,7 @@ impl Watch {
 }
 
 /// Ready, with what its spec says now.
-fn is_ready(object: &DynamicObject) -> bool {
+pub(crate) fn is_ready(object: &DynamicObject) -> bool {
     let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
     let is_true = conditions.is_some_and(|all| all.iter().any(|one| one["type"] == "Ready" && one["status"] == "True"));
     let observed = object.data.pointer("/status/observedGeneration").and_then(Value::as_i64);

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 ///
 /// # Errors
 /// When the process has ended or is another user's.
-pub(super) fn forget(pid: u32) -> anyhow::Result<()> {
+pub(crate) fn forget(pid: u32) -> anyhow::Result<()> {
     std::fs::write(format!("/proc/{pid}/clear_refs"), "5").context("set the memory mark back")
 }
 
@@ -16,7 +16,7 @@ pub(super) fn forget(pid: u32) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the process has ended.
-pub(super) fn resident(pid: u32) -> anyhow::Result<u64> {
+pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).context("read the process's status")?;
     let mark = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("a memory mark")?;
     Ok(mark.trim().trim_end_matches(" kB").trim().parse::<u64>().context("a memory mark")? * 1024)
