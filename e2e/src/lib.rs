@@ -2,6 +2,7 @@
 //!
 //! Deliberately looks at the outside only: objects in the API server, files served over HTTP, requests that arrive.
 
+mod manifests;
 mod objects;
 mod webhook;
 
@@ -23,7 +24,8 @@ use sluice_testkit::sink::Sink;
 use sluice_testkit::wait::{free_ports, wait_until};
 use tempfile::TempDir;
 
-pub use objects::{Applied, apply};
+pub use manifests::{config, deployment, kustomization, repository};
+pub use objects::{Applied, apply, apply_to};
 pub use sluice_testkit::controller::Controller;
 pub use webhook::{post, post_with};
 

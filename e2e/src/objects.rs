@@ -76,6 +76,14 @@ impl Applied {
 /// # Errors
 /// When the API server refuses.
 pub async fn apply(client: &Client, document: Value) -> anyhow::Result<Applied> {
+    apply_to(client, NS, document).await
+}
+
+/// As [`apply`], to another namespace.
+///
+/// # Errors
+/// When the API server refuses.
+pub async fn apply_to(client: &Client, namespace: &str, document: Value) -> anyhow::Result<Applied> {
     let text = |pointer: &str| {
         document.pointer(pointer).and_then(Value::as_str).with_context(|| format!("{pointer} of {document}"))
     };
@@ -87,7 +95,7 @@ pub async fn apply(client: &Client, document: Value) -> anyhow::Result<Applied> 
         kind => format!("{}s", kind.to_lowercase()),
     };
     let api: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), NS, &ApiResource::from_gvk_with_plural(&gvk, &plural));
+        Api::namespaced_with(client.clone(), namespace, &ApiResource::from_gvk_with_plural(&gvk, &plural));
     let object: DynamicObject = serde_json::from_value(document.clone()).context("read the object")?;
     match api.create(&kube::api::PostParams::default(), &object).await {
         Ok(_) => {}

@@ -2,32 +2,10 @@
 
 use anyhow::Result;
 use kube::api::{Api, Patch, PatchParams};
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_api::kustomize::Kustomization;
-use sluice_e2e::{NS, PATIENCE, Stack, applied, apply, condition, ready};
+use sluice_e2e::{NS, PATIENCE, Stack, applied, apply, condition, config, kustomization, ready, repository};
 use sluice_testkit::wait::wait_until;
-
-fn repository(stack: &Stack, name: &str) -> Value {
-    json!({
-        "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "GitRepository", "metadata": { "name": name },
-        "spec": { "url": stack.repository_url(name), "interval": "1h", "ref": { "branch": "main" } }
-    })
-}
-
-fn kustomization(name: &str, source: &str, more: &Value) -> Value {
-    let mut spec = json!({
-        "interval": "1h", "retryInterval": "2s", "prune": true, "path": "./",
-        "targetNamespace": NS, "sourceRef": { "kind": "GitRepository", "name": source }
-    });
-    if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
-        spec.extend(more.clone());
-    }
-    json!({ "apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization", "metadata": { "name": name }, "spec": spec })
-}
-
-fn config(name: &str, value: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {name}\ndata:\n  key: {value}\n")
-}
 
 fn is_applied(commit: &str) -> impl Fn(&Kustomization) -> bool {
     let revision = format!("main@sha1:{commit}");
@@ -147,7 +125,8 @@ async fn bad_input_is_named_on_its_object_and_others_go_on() -> Result<()> {
     apply(&client, kustomization("refused", "app", &json!({ "path": "./refused" }))).await?;
     apply(&client, kustomization("nested", "app", &json!({ "path": "./nested" }))).await?;
     apply(&client, kustomization("no-path", "app", &json!({ "path": "./absent" }))).await?;
-    apply(&client, kustomization("unsupported", "app", &json!({ "path": "./good", "wait": true }))).await?;
+    let gated = json!({ "path": "./good", "decryption": { "provider": "sops", "serviceAccountName": "x" } });
+    apply(&client, kustomization("gated", "app", &gated)).await?;
     apply(&client, kustomization("no-source", "absent", &json!({}))).await?;
     apply(&client, kustomization("good", "app", &json!({ "path": "./good" }))).await?;
 
@@ -157,7 +136,7 @@ async fn bad_input_is_named_on_its_object_and_others_go_on() -> Result<()> {
         ("refused", "ReconciliationFailed", vec!["ConfigMap/apps/Not_A_Name dry-run failed (Invalid)"]),
         ("nested", "BuildFailed", vec!["resorces", "(in nested/sub/kustomization.yaml, line 2)"]),
         ("no-path", "ArtifactFailed", vec!["kustomization path not found: stat", "absent"]),
-        ("unsupported", "UnsupportedField", vec!["spec.wait is not supported"]),
+        ("gated", "FeatureGateDisabled", vec!["please enable the ObjectLevelWorkloadIdentity feature gate"]),
     ];
     for (name, reason, texts) in cases {
         let failed = |object: &Kustomization| ready(object).starts_with(&format!("False {reason}: "));

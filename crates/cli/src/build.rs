@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::flags::BuildFlags;
 use crate::host::HostTree;
-use crate::remote::NetworkSource;
+use sluice_remote_bases::NetworkSource;
 
 /// Why `kustomize build` failed, in kustomize's words.
 #[derive(Debug, Error)]
@@ -134,7 +134,7 @@ fn options(flags: &BuildFlags) -> Result<Options, CommandError> {
         other => return Err(illegal("reorder", other, ORDERS)),
     };
     let managed_by = flags.enable_managedby_label != "false";
-    let remote = Remote::Fetch(Arc::new(NetworkSource));
+    let remote = Remote::Fetch(Arc::new(NetworkSource::default()));
     Ok(Options { load_restrictor, reorder, managed_by, remote, ..Options::default() })
 }
 

@@ -6,7 +6,6 @@
 pub mod build;
 pub mod flags;
 pub mod host;
-pub mod remote;
 
 use std::error::Error;
 use std::ffi::{OsStr, OsString};

@@ -109,7 +109,9 @@ pub enum AzureError {
     #[error("no kubeconfig found for AKS cluster {0}")]
     NoKubeconfig(String),
     /// The cluster is elsewhere than where the object says.
-    #[error("no kubeconfig found for AKS cluster {cluster} matching the specified address '{address}'. cluster addresses: [{found}]")]
+    #[error(
+        "no kubeconfig found for AKS cluster {cluster} matching the specified address '{address}'. cluster addresses: [{found}]"
+    )]
     NoMatchingKubeconfig {
         /// The cluster's id.
         cluster: String,

@@ -62,10 +62,8 @@ impl ClusterAddress {
         if url.scheme() != "https" {
             return Err(AddressError::Scheme(sluice_http_client::mask_url_text(text)));
         }
-        let plain = url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none();
+        let plain =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
         match (url.host_str(), url.port_or_known_default()) {
             (Some(host), Some(port)) if plain => {
                 Ok(Self(format!("https://{host}:{port}{}", url.path().trim_end_matches('/'))))
@@ -151,7 +149,10 @@ mod tests {
         }
         for (text, expected) in [
             ("", "cluster address is required"),
-            ("http://api.example.com", "the Kubernetes API server address 'http://api.example.com/' must use https scheme"),
+            (
+                "http://api.example.com",
+                "the Kubernetes API server address 'http://api.example.com/' must use https scheme",
+            ),
             (
                 "https://user:pw@api.example.com",
                 "the Kubernetes API server address 'https://***@api.example.com/' is not a URL of a host, with or without a port",

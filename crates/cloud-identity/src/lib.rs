@@ -23,8 +23,8 @@ pub mod sigv4;
 mod testing;
 mod transport;
 
-pub use cluster::{AddressError, ClusterAccess, ClusterAddress, ClusterEndpoint, ClusterReference};
 pub use cache::{CacheEvent, CacheKey, CacheKeyBuilder, CacheObserver, CacheOutcome, InvolvedObject, TokenCache};
+pub use cluster::{AddressError, ClusterAccess, ClusterAddress, ClusterEndpoint, ClusterReference};
 pub use credential::{AccessToken, Clock, Expires, GitLogin, GitScheme, RegistryLogin};
 pub use environment::{Environment, FileError, Files, LocalFiles};
 pub use github_app::{GitHubApp, GitHubAppError};

@@ -19,7 +19,7 @@ use evaluate::Evaluator;
 pub use postbuild::{Strategy, Substitution, SubstitutionError, Variables};
 
 /// What one expansion may cost. Every bound is far above what manifests need and far below what hurts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// Bytes of text that may be produced, the results of nested expressions included. Stops values that multiply themselves, such as
     /// `${a//x/${a}}`.
@@ -38,7 +38,7 @@ impl Default for Limits {
 }
 
 /// What an expression over a variable that is not there gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unset {
     /// An error, except for the operators that supply a default: strict mode, which Flux has on since 2.9.
     Fail,

@@ -10,7 +10,7 @@ use crate::{ExpandError, Limits, Unset, expand};
 const NAME_PATTERN: &str = "^[_[:alpha:]][_[:alpha:][:digit:]]*$";
 
 /// Variables by name; a later one of the same name replaces an earlier one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Variables(BTreeMap<String, Vec<u8>>);
 
 impl Variables {
@@ -46,7 +46,7 @@ impl Variables {
 }
 
 /// When a substitution runs: `spec.postBuild.substituteStrategy`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Strategy {
     /// Only if there is at least one variable. With none, text stays as it is: expressions verbatim, strict mode silent.
     #[default]
@@ -56,7 +56,7 @@ pub enum Strategy {
 }
 
 /// Everything a substitution depends on but the text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Substitution {
     /// The variables.
     pub variables: Variables,

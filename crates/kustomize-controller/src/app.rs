@@ -2,33 +2,46 @@
 //!
 //! Deliberately no logic of its own.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::Resource;
+use kube::{Client, Resource};
 use sluice_api::ArtifactSource;
 use sluice_api::constants::controller;
 use sluice_api::kustomize::Kustomization;
+use sluice_cloud_identity::Platform;
 use sluice_envsubst::Unset;
 use sluice_fetch::{ArtifactCache, FetchLimits, HostOverrides, OpenError};
 use sluice_http_client::{ClientConfig, ConfigError, HttpClient};
 use sluice_manifest::GroupKind;
+use sluice_remote_bases as remote_bases;
 use sluice_runtime::cache::{Cache, Cached, Change, Scope, watch_into};
 use sluice_runtime::dispatcher::{self, Dispatcher, Waker};
 use sluice_runtime::flags::{FeatureGateError, FeatureGates};
 use sluice_runtime::metadata_watch::watch_metadata;
 use sluice_runtime::process::{Identity, Process, ProcessError};
 use sluice_runtime::queue::{Cause, Key};
-use sluice_ssa::ApplyOptions;
+use sluice_runtime::recorder::{Involved, Notice, Recorder, Severity};
+use sluice_ssa::{ApplyOptions, Discovery, Drift, DriftKind, FailFast, Observer, ObserverSettings, VersionMigration};
+use sluice_workload_identity::{Identities, ServiceAccountIdentity, TokenMetrics};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::{self, Clusters, TlsPolicy};
 use crate::flags::{FEATURE_GATES, Flags};
 use crate::kustomization::dependencies::BuiltInCheck;
+use crate::kustomization::drift::{Mode, Watchkeeper};
+use crate::kustomization::health::OnTrigger;
+use crate::kustomization::metrics::BuildMetrics;
 use crate::kustomization::source::{Access, Lookup, Sources};
 use crate::kustomization::{
     KustomizationReconciler, Parts, Settings, config_index, index, key_of, source_index, wants_revision,
 };
+
+/// Reason of events about drift.
+const DRIFT_DETECTED: &str = "DriftDetected";
 
 /// Bound of running passes at the end; the stock Deployment gives 60 s in all, and an apply should not stop in the middle.
 const DRAIN: Duration = Duration::from_secs(25);
@@ -65,7 +78,9 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         events_addr: &flags.events_addr,
         label_selector: &flags.shard.watch_label_selector,
     };
-    let process = Process::start(identity, &flags.common, |_| ()).await?;
+    let mut series = (BuildMetrics::default(), TokenMetrics::default());
+    let register = |registry: &mut _| series = (BuildMetrics::register(registry), TokenMetrics::register(registry));
+    let process = Process::start(identity, &flags.common, register).await?;
     let client = process.client().clone();
     let sources = Sources {
         client: client.clone(),
@@ -75,6 +90,15 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         external: gates.enabled("ExternalArtifact").then(Cache::default),
     };
     let kustomizations = Cache::with_index(index);
+    let discovery = Arc::new(Discovery::new(client.clone()));
+    let keeper = DriftKeeper {
+        kustomizations: kustomizations.clone(),
+        recorder: process.recorder().clone(),
+        metrics: series.0.clone(),
+        watchkeeper: Watchkeeper::default(),
+        mode: flags.drift,
+        waker: Arc::default(),
+    };
     let parts = Parts {
         client: client.clone(),
         sources: sources.clone(),
@@ -82,6 +106,10 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         artifacts: ArtifactCache::new(&flags.artifact_cache_path, FetchLimits::default())
             .map_err(AppError::Artifacts)?,
         http: HttpClient::new(&ClientConfig::default()).map_err(AppError::Http)?,
+        clusters: clusters(&flags, &gates, &client, (&discovery, series.1))?,
+        observer: observer(&flags, &process, &discovery, keeper.clone()),
+        watchkeeper: keeper.watchkeeper.clone(),
+        metrics: series.0,
     };
     let dispatcher = Dispatcher::new(
         KustomizationReconciler::new(parts, settings(&flags, &gates)),
@@ -91,6 +119,8 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         process.metrics().clone(),
         dispatcher_settings(&flags, &process),
     );
+    // Nothing is observed before the first pass, so nothing is missed.
+    let _ = keeper.waker.set(dispatcher.waker());
     let wake = Wake { client, scope: process.unlabelled_scope(), kustomizations, waker: dispatcher.waker() };
     let configs = (!gates.enabled("DisableConfigWatchers")).then(|| flags.common.watch_configs_label_selector.clone());
     process
@@ -172,6 +202,74 @@ fn new_revision<K: Cached + ArtifactSource>(change: &Change<K>) -> Option<String
     (revision(&change.old).as_ref() != Some(&new)).then_some(new)
 }
 
+fn clusters(
+    flags: &Flags,
+    gates: &FeatureGates,
+    client: &Client,
+    (discovery, metrics): (&Arc<Discovery>, TokenMetrics),
+) -> Result<Clusters, AppError> {
+    let settings = sluice_workload_identity::Settings {
+        permission: identity_permission(gates),
+        cache_size: flags.token_cache_max_size,
+        cache_duration: flags.token_cache_max_duration,
+    };
+    let identities = Identities::new(client.clone(), Platform::of_process(), settings, metrics);
+    let settings = cluster::Settings {
+        default_service_account: flags.default_service_account.clone(),
+        default_kubeconfig_service_account: flags.default_kubeconfig_service_account.clone(),
+        tls: if flags.insecure_kubeconfig_tls { TlsPolicy::MayBeInsecure } else { TlsPolicy::AlwaysVerify },
+    };
+    Clusters::new(client.clone(), Arc::clone(discovery), identities, settings).map_err(AppError::Http)
+}
+
+fn identity_permission(gates: &FeatureGates) -> ServiceAccountIdentity {
+    if gates.enabled("ObjectLevelWorkloadIdentity") {
+        ServiceAccountIdentity::Permitted
+    } else {
+        ServiceAccountIdentity::Refused
+    }
+}
+
+fn observer(flags: &Flags, process: &Process, discovery: &Arc<Discovery>, keeper: DriftKeeper) -> Observer {
+    let settings = ObserverSettings {
+        override_managers: flags.override_manager.clone(),
+        on_drift: Arc::new(move |drift| keeper.respond(&drift)),
+        stop: process.shutdown().clone(),
+        ..ObserverSettings::new(controller::KUSTOMIZE)
+    };
+    Observer::new(process.client().clone(), Arc::clone(discovery), settings)
+}
+
+/// What drift leads to: the decision is made in `kustomization::drift`, here it is carried out.
+#[derive(Clone)]
+struct DriftKeeper {
+    kustomizations: Cache<Kustomization>,
+    recorder: Recorder,
+    metrics: BuildMetrics,
+    watchkeeper: Watchkeeper,
+    mode: Mode,
+    waker: Arc<OnceLock<Waker>>,
+}
+
+impl DriftKeeper {
+    fn respond(&self, drift: &Drift) {
+        let owner = Key::new(drift.owner.namespace.clone(), drift.owner.name.clone());
+        let Some(object) = self.kustomizations.get(&owner) else { return };
+        self.metrics.drifted(match drift.kind {
+            DriftKind::Changed => "changed",
+            DriftKind::Deleted => "deleted",
+        });
+        let response = self.watchkeeper.respond(drift, Mode::of(&object, self.mode), Instant::now());
+        if let Some(message) = response.message {
+            let notice = Notice::new(Severity::Info, DRIFT_DETECTED, message);
+            self.recorder.record(&Involved::of(object.as_ref()), object.metadata.annotations.as_ref(), notice);
+        }
+        if let (Some(delay), Some(waker)) = (response.wake_after, self.waker.get()) {
+            waker.wake_sooner(owner, delay);
+        }
+    }
+}
+
 fn settings(flags: &Flags, gates: &FeatureGates) -> Settings {
     let custom_stage =
         flags.custom_apply_stage_kinds.iter().filter(|kind| !kind.is_empty()).map(|kind| match kind.rsplit_once('/') {
@@ -183,11 +281,19 @@ fn settings(flags: &Flags, gates: &FeatureGates) -> Settings {
         requeue_dependency: flags.requeue_dependency,
         http_retry: flags.http_retry,
         access: if flags.no_cross_namespace_refs { Access::SameNamespace } else { Access::AnyNamespace },
-        default_service_account: flags.default_service_account.clone(),
+        remote_bases: if flags.no_remote_bases { remote_bases::Scope::FilesOnly } else { remote_bases::Scope::Everything },
+        identity: identity_permission(gates),
+        fail_fast: if gates.enabled("DisableFailFastBehavior") { FailFast::No } else { FailFast::Yes },
+        on_trigger: if gates.enabled("CancelHealthCheckOnNewRevision") { OnTrigger::Cancel } else { OnTrigger::GoOn },
         hosts: HostOverrides { source_controller: host, source_watcher: None },
         apply: ApplyOptions {
             custom_stage: custom_stage.collect(),
             override_managers: flags.override_manager.clone(),
+            version_migration: if gates.enabled("MigrateAPIVersion") {
+                VersionMigration::Rewrite
+            } else {
+                VersionMigration::Leave
+            },
             ..ApplyOptions::default()
         },
         concurrent_ssa: flags.concurrent_ssa,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser};
+use crate::kustomization::drift::Mode;
 use sluice_runtime::flags::{CommonFlags, ShardFlags, parse_bool, parse_duration};
 
 /// Builds Kustomizations and applies them.
@@ -77,6 +78,9 @@ pub struct Flags {
     /// The directory of unpacked artifacts.
     #[arg(long, default_value = "/tmp/sluice-artifacts")]
     pub artifact_cache_path: PathBuf,
+    /// What becomes of objects that others change: the next interval corrects them, they are corrected at once, or told of by an event.
+    #[arg(long, default_value = "interval", value_name = "interval|correct|report")]
+    pub drift: Mode,
     /// Replaces host and port of artifact URLs, for running outside the cluster.
     #[arg(long, env = "SOURCE_CONTROLLER_LOCALHOST", default_value = "", hide = true)]
     pub source_controller_localhost: String,

@@ -1,19 +1,23 @@
 //! Kustomization: a path of a source, built and kept applied to the cluster.
 //!
-//! A pass: `source` finds the artifact, `dependencies` are checked, `tree` fetches and unpacks it, `build` turns it into objects,
-//! `apply` applies them by stages and prunes what left; `verdict` turns whatever they return into conditions, events and the next
-//! pass.
+//! A pass: `source` finds the artifact, `dependencies` are checked, `tree` fetches and unpacks it, `memory` tells whether the last pass did the
+//! same; if not, `build` turns the tree into objects and `apply` applies them by stages. Then what left is pruned, `health` is waited for, and
+//! `verdict` turns whatever they return into conditions, events and the next pass.
 //!
-//! Deliberately the only place here that knows the order of the phases. What is not built yet (health checks, decryption, substitution,
-//! impersonation, remote clusters) is refused by name.
+//! Deliberately the only place here that knows the order of the phases.
 
 mod apply;
 mod build;
 mod configs;
 pub mod dependencies;
+pub mod drift;
 mod finalize;
+pub mod health;
 mod history;
 mod journal;
+mod known;
+mod memory;
+pub mod metrics;
 mod report;
 pub mod source;
 mod substitute;
@@ -22,28 +26,40 @@ mod tree;
 mod variables;
 mod verdict;
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::{Client, ResourceExt};
 use sluice_api::Reconcilable;
-use sluice_api::constants::{condition, reason};
+use sluice_api::constants::{condition, controller, reason};
 use sluice_api::kustomize::{Kustomization, KustomizationStatus};
-use sluice_api::meta::{Artifact, GoDuration};
+use sluice_api::meta::GoDuration;
 use sluice_conditions::{get, is_true};
-use sluice_envsubst::Unset;
+use sluice_envsubst::{Substitution, Unset};
+use sluice_expressions::HealthChecks;
 use sluice_fetch::{ArtifactCache, HostOverrides};
 use sluice_http_client::HttpClient;
+use sluice_manifest::{Object, ObjectId};
+use sluice_remote_bases::Scope;
 use sluice_runtime::cache::Cache;
 use sluice_runtime::dispatcher::{Finalized, Outcome, Pass, Reconciler};
 use sluice_runtime::queue::{Key, Queue};
 use sluice_runtime::recorder::Notice;
-use sluice_ssa::{Applier, ApplyOptions, Discovery};
+use sluice_ssa::{Access, Action, Applier, ApplyOptions, ChangeSet, FailFast, HealthTarget, Observer, Ports};
+use sluice_workload_identity::ServiceAccountIdentity;
 
+use crate::cluster::{Clusters, Target, TargetIdentity};
 use dependencies::BuiltInCheck;
+use drift::Watchkeeper;
+use health::OnTrigger;
 use journal::InventoryJournal;
+use known::{KnownObjects, Worker};
+use memory::{Basis, Memory, Remembered};
+use metrics::BuildMetrics;
 use report::Report;
-use source::{Access, Lookup, Sources};
+use source::{Access as SourceAccess, Lookup, Sources};
+use tree::Sourced;
 
 /// What flags decide about every Kustomization.
 #[derive(Debug, Clone)]
@@ -53,11 +69,17 @@ pub struct Settings {
     /// How often a download is tried again.
     pub http_retry: u32,
     /// Which namespaces sources may be in.
-    pub access: Access,
-    /// `--default-service-account`.
-    pub default_service_account: String,
+    pub access: SourceAccess,
     /// Replacement hosts of artifact URLs.
     pub hosts: HostOverrides,
+    /// Which remote bases are fetched.
+    pub remote_bases: Scope,
+    /// Whether objects may be somebody else than the controller to clouds.
+    pub identity: ServiceAccountIdentity,
+    /// Whether one failed object ends a wait for health.
+    pub fail_fast: FailFast,
+    /// Whether a trigger does.
+    pub on_trigger: OnTrigger,
     /// How stages are applied.
     pub apply: ApplyOptions,
     /// Dry-runs at once.
@@ -82,68 +104,219 @@ pub struct Parts {
     pub artifacts: ArtifactCache,
     /// For artifact downloads.
     pub http: HttpClient,
+    /// Where objects are applied.
+    pub clusters: Clusters,
+    /// What became of them, on the own cluster.
+    pub observer: Observer,
+    /// Drift that keeps coming back.
+    pub watchkeeper: Watchkeeper,
+    /// Counts builds.
+    pub metrics: BuildMetrics,
 }
 
 /// Reconciles Kustomizations.
 pub struct KustomizationReconciler {
     parts: Parts,
     settings: Settings,
-    discovery: Arc<Discovery>,
-    applier: Applier,
+    memory: Memory,
+}
+
+/// What a pass applied, or knows to be applied.
+struct Made {
+    changes: ChangeSet,
+    jobs_that_go: HashSet<ObjectId>,
+    versions: HashMap<ObjectId, u64>,
+    /// For the next pass, when this one goes well.
+    remembered: Option<Remembered>,
 }
 
 impl KustomizationReconciler {
-    /// A reconciler that applies with the controller's own identity.
+    /// A reconciler of these parts.
     pub fn new(parts: Parts, settings: Settings) -> Self {
-        let discovery = Arc::new(Discovery::new(parts.client.clone()));
-        let manager = sluice_api::constants::controller::KUSTOMIZE;
-        let applier =
-            Applier::new(parts.client.clone(), manager, settings.concurrent_ssa).with_discovery(Arc::clone(&discovery));
-        Self { parts, settings, discovery, applier }
+        Self { parts, settings, memory: Memory::default() }
     }
 
     async fn phases(&self, pass: &Pass<Kustomization>, report: &mut Report) -> Result<(), verdict::Failure> {
         let object = pass.object.as_ref();
-        supported::check(object, &self.settings.default_service_account)?;
+        let checks = Arc::new(health::checks(object)?);
+        supported::check(object, self.settings.identity)?;
         let retry = GoDuration::new(self.settings.requeue_dependency).to_string();
-        let artifact = self.parts.sources.artifact(object, self.settings.access, self.settings.lookup, &retry).await?;
+        let artifact =
+            self.parts.sources.artifact(object, self.settings.access, self.settings.lookup, &retry).await?;
         let built_in = self.settings.built_in_check;
         dependencies::check(&self.parts.client, &self.parts.kustomizations, object, &artifact, built_in).await?;
         report.begin(&artifact);
-        let news = is_news(object, &artifact, pass.requested);
-        report.stage(report::Stage::Fetching, &pass.writer, news).await;
-        let tree = tree::fetch(&self.parts, &self.settings, object, &artifact).await?;
+        report.stage(report::Stage::Fetching);
+        let fetched = tree::fetch(&self.parts, &self.settings, object, &artifact);
+        let sourced = report.shown_if_slow(&pass.writer, fetched).await?;
         report.attempted(&artifact);
-        report.stage(report::Stage::Building, &pass.writer, news).await;
-        let substitution = variables::read(&self.parts.client, object, self.settings.unset_variable).await?;
-        let built = build::build(object, &tree, substitution).await?;
-        report.built(&built);
-        report.stage(report::Stage::Applying, &pass.writer, news).await;
-        let applied = self.apply_recorded(pass, report, built.objects).await?;
-        let stale = report.applied(&applied);
-        let pruned = apply::prune(&self.parts.client, &self.discovery, object, stale).await;
-        report.pruned(&pruned);
-        pruned.result()?;
-        Ok(())
+        let target = self.parts.clusters.target(object).await?;
+        let made = match self.recall(pass, &target, &sourced).await? {
+            Recall::Same(made, digest) => {
+                report.digest = Some(digest);
+                made
+            }
+            Recall::Anew(basis, substitution) => self.make(pass, report, (&target, &sourced), (basis, substitution)).await?,
+        };
+        self.prune(object, report, &target, &made).await?;
+        if let Some(remembered) = made.remembered {
+            self.memory.put(&pass.key, remembered);
+        }
+        let targets = health::targets(object, &made.changes, &made.jobs_that_go, |id| made.versions.get(id).copied());
+        self.wait(pass, report, &target, (targets, checks), made.changes.has_effect()).await
     }
 
-    /// Applies, with every object in the inventory before it is written; whatever comes of it, the inventory keeps them.
-    async fn apply_recorded(
+    /// Whether this pass would do the same as the last one, and if not, on what it stands.
+    async fn recall(
+        &self,
+        pass: &Pass<Kustomization>,
+        target: &Target,
+        sourced: &Sourced,
+    ) -> Result<Recall, verdict::Failure> {
+        let object = pass.object.as_ref();
+        let substitution = variables::read(&self.parts.client, object, self.settings.unset_variable).await?;
+        let basis = Basis {
+            generation: object.metadata.generation.unwrap_or(0),
+            variables: self.memory.hash(&substitution),
+            keys: 0,
+        };
+        let known = self.memory.get(&pass.key).filter(|_| target.identity == TargetIdentity::Own);
+        let in_step = |id: &ObjectId, digest| self.parts.observer.in_step(id, digest);
+        let same = known.filter(|known| {
+            has_inventory(object, known) && known.in_step(in_step) && known.builds_the_same(&basis, sourced)
+        });
+        let Some(known) = same else {
+            self.memory.forget(&pass.key);
+            return Ok(Recall::Anew(basis, substitution));
+        };
+        self.parts.metrics.skipped();
+        let mut changes = ChangeSet::default();
+        for (entry, _) in &known.objects {
+            changes.push(entry.clone(), Action::Unchanged);
+        }
+        let jobs_that_go = known.jobs_that_go.clone();
+        let made = Made { changes, jobs_that_go, versions: HashMap::new(), remembered: None };
+        Ok(Recall::Same(made, known.digest.clone()))
+    }
+
+    /// Builds and applies.
+    async fn make(
         &self,
         pass: &Pass<Kustomization>,
         report: &mut Report,
-        objects: Vec<sluice_manifest::Object>,
-    ) -> Result<sluice_ssa::ChangeSet, apply::ApplyError> {
+        (target, sourced): (&Target, &Sourced),
+        (basis, substitution): (Basis, Option<Substitution>),
+    ) -> Result<Made, verdict::Failure> {
+        let object = pass.object.as_ref();
+        report.stage(report::Stage::Building);
+        self.parts.metrics.built();
+        let inputs = build::Inputs { substitution, remote: self.settings.remote_bases };
+        let built = report.shown_if_slow(&pass.writer, build::build(object, sourced, inputs)).await?;
+        report.built(&built);
+        report.stage(report::Stage::Applying);
+        let jobs_that_go = health::jobs_that_go(&built.objects);
+        let known = KnownObjects::new((target.identity == TargetIdentity::Own).then_some(&self.parts.observer));
+        let changes = self.apply(pass, report, target, (built.objects, &known)).await?;
+        let (digests, versions) = known.into_parts();
+        let remembered = built.read.and_then(|read| {
+            let objects: Option<Vec<_>> = changes
+                .inventory()
+                .entries()
+                .iter()
+                .map(|entry| Some((entry.clone(), *digests.get(&entry.id)?)))
+                .collect();
+            let fingerprint = memory::fingerprint(sourced, &read).ok()?;
+            let (path, digest, jobs_that_go) = (sourced.path.clone(), built.digest, jobs_that_go.clone());
+            Some(Remembered { basis, path, read, fingerprint, digest, objects: objects?, jobs_that_go })
+        });
+        let remembered = remembered.filter(|_| target.identity == TargetIdentity::Own);
+        Ok(Made { changes, jobs_that_go, versions, remembered })
+    }
+
+    /// Applies, with every object in the inventory before it is written; whatever comes of it, the inventory keeps them.
+    async fn apply(
+        &self,
+        pass: &Pass<Kustomization>,
+        report: &mut Report,
+        target: &Target,
+        (objects, known): (Vec<Object>, &KnownObjects<'_>),
+    ) -> Result<ChangeSet, apply::ApplyError> {
         let journal = InventoryJournal::new(pass.writer.clone(), report.status.clone());
-        let applied = apply::apply(&self.applier, &self.options(&pass.object), objects, &journal).await;
+        let options = self.options(&pass.object)?;
+        let applier = Applier::new(target.client.clone(), controller::KUSTOMIZE, self.settings.concurrent_ssa)
+            .with_discovery(Arc::clone(&target.discovery));
+        let ports = Ports { journal: &journal, known, rest: &Worker(&pass.slot) };
+        // What is written from here on is no drift.
+        let _writing = (target.identity == TargetIdentity::Own).then(|| self.parts.observer.writing(&apply::owner(&pass.object)));
+        let applied = journal.shown_if_slow(apply::apply(&applier, &options, objects, ports)).await;
         report.status.inventory = journal.into_inventory();
         applied
     }
 
-    fn options(&self, object: &Kustomization) -> ApplyOptions {
-        let force = if object.spec.force { sluice_ssa::Force::Recreate } else { sluice_ssa::Force::Never };
-        ApplyOptions { force, ..self.settings.apply.clone() }
+    async fn prune(
+        &self,
+        object: &Kustomization,
+        report: &mut Report,
+        target: &Target,
+        made: &Made,
+    ) -> Result<(), verdict::Failure> {
+        let stale = report.applied(&made.changes);
+        for entry in &stale {
+            self.parts.observer.forget(&entry.id);
+        }
+        let pruned = apply::prune(target, object, stale).await;
+        report.pruned(&pruned);
+        Ok(pruned.result()?)
     }
+
+    async fn wait(
+        &self,
+        pass: &Pass<Kustomization>,
+        report: &mut Report,
+        target: &Target,
+        (targets, checks): (Vec<HealthTarget>, Arc<HealthChecks>),
+        changed: bool,
+    ) -> Result<(), verdict::Failure> {
+        if targets.is_empty() {
+            report.without_health();
+            return Ok(());
+        }
+        report.stage(report::Stage::Health);
+        let access = match target.identity {
+            TargetIdentity::Own => Access::Watched(self.parts.observer.clone()),
+            TargetIdentity::Impersonated | TargetIdentity::Remote => {
+                Access::Polled { client: target.client.clone(), discovery: Arc::clone(&target.discovery) }
+            }
+        };
+        let Settings { fail_fast, on_trigger, .. } = self.settings;
+        let wait = health::Wait { access, targets, checks, fail_fast, on_trigger };
+        let waiting = health::wait(pass, &self.parts.kustomizations, wait);
+        let healthy = report.shown_if_slow(&pass.writer, waiting).await?;
+        report.healthy(healthy.after, changed);
+        Ok(())
+    }
+
+    fn options(&self, object: &Kustomization) -> Result<ApplyOptions, apply::ApplyError> {
+        let force = if object.spec.force { sluice_ssa::Force::Recreate } else { sluice_ssa::Force::Never };
+        let ignore = Arc::new(apply::ignore_rules(object)?);
+        Ok(ApplyOptions { force, ignore, ..self.settings.apply.clone() })
+    }
+}
+
+/// What the last pass says of this one.
+enum Recall {
+    /// It would do the same: what that is, and the digest of the manifests.
+    Same(Made, String),
+    /// It has to be done.
+    Anew(Basis, Option<Substitution>),
+}
+
+/// Whether the status lists the objects that are remembered: a status that was restored from elsewhere decides what is pruned.
+fn has_inventory(object: &Kustomization, known: &Remembered) -> bool {
+    let stored = object.status.as_ref().and_then(|status| status.inventory.as_ref());
+    let stored: HashSet<&str> = stored.iter().flat_map(|stored| &stored.entries).map(|entry| entry.id.as_str()).collect();
+    stored.len() == known.objects.len()
+        && known.objects.iter().all(|(entry, _)| stored.contains(entry.id.to_inventory().as_str()))
 }
 
 impl Reconciler for KustomizationReconciler {
@@ -162,7 +335,7 @@ impl Reconciler for KustomizationReconciler {
     }
 
     async fn finalize(&self, pass: Pass<Kustomization>) -> Finalized {
-        finalize::finalize(&self.parts.client, &self.discovery, &pass.object).await
+        finalize::finalize(&self.parts, &pass).await
     }
 
     fn written(&self, object: &Kustomization, queue: &Queue) {
@@ -178,20 +351,18 @@ impl Reconciler for KustomizationReconciler {
         }
     }
 
+    fn forget(&self, key: &Key) {
+        self.memory.forget(key);
+        self.parts.watchkeeper.forget(key);
+        self.parts.clusters.forget(&key.namespace, &key.name);
+    }
+
     fn settle_suspended(&self, object: &Kustomization, status: &mut KustomizationStatus) -> Vec<Notice> {
         if is_true(&status.conditions, condition::READY) {
             status.observed_generation = object.metadata.generation;
         }
         Vec::new()
     }
-}
-
-/// Whether this pass is worth showing while it runs: something new is applied, or the user asked. A quiet interval writes once, at its end.
-fn is_news(object: &Kustomization, artifact: &Artifact, requested: bool) -> bool {
-    let status = object.status.clone().unwrap_or_default();
-    requested
-        || status.observed_generation != object.metadata.generation
-        || status.last_applied_revision.as_deref() != Some(artifact.revision.as_str())
 }
 
 /// Under which names the cache of Kustomizations can be asked: its source, and each dependency.

@@ -198,9 +198,9 @@ impl Waker {
         self.0.add_because(key, cause);
     }
 
-    /// Asks for a pass over `key` after `delay`.
-    pub fn wake_after(&self, key: Key, delay: Duration) {
-        self.0.add_after(key, delay);
+    /// Asks for a pass over `key` after `delay`, unless there is to be one before.
+    pub fn wake_sooner(&self, key: Key, delay: Duration) {
+        self.0.add_sooner(key, delay);
     }
 }
 

@@ -105,6 +105,16 @@ impl Queue {
         self.inner.changed.notify_one();
     }
 
+    /// As [`Queue::add_after`], but never in place of an earlier deadline.
+    pub fn add_sooner(&self, key: Key, delay: Duration) {
+        let at = Instant::now() + delay;
+        let mut state = self.state();
+        if state.deadlines.get(&key).is_none_or(|known| *known > at) {
+            state.schedule(key, at);
+            self.inner.changed.notify_one();
+        }
+    }
+
     /// Waits for the next key. The caller owes a [`Queue::done`] for it.
     ///
     /// Cancel safe: a key is taken only in the poll that returns it.
@@ -319,6 +329,17 @@ mod tests {
         queue.add_after(key("a"), Duration::from_secs(60));
         queue.next().await;
         assert_eq!(start.elapsed().as_secs(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sooner_deadline_never_delays_an_earlier_one() {
+        let queue = Queue::default();
+        let start = Instant::now();
+        queue.add_after(key("a"), Duration::from_secs(10));
+        queue.add_sooner(key("a"), Duration::from_secs(60));
+        queue.add_sooner(key("a"), Duration::from_secs(5));
+        queue.next().await;
+        assert_eq!(start.elapsed().as_secs(), 5);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,8 @@ use std::fmt;
 
 use sluice_manifest::{Entry, Inventory};
 
+use crate::observe::DesiredDigest;
+
 /// What happened to one object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -40,6 +42,8 @@ pub struct Change {
     pub entry: Entry,
     /// What happened.
     pub action: Action,
+    /// What was applied, or found to be as desired: what [`crate::Known::in_step`] is asked with. `None` for what was skipped or deleted.
+    pub desired: Option<DesiredDigest>,
 }
 
 impl fmt::Display for Change {
@@ -57,7 +61,12 @@ pub struct ChangeSet {
 impl ChangeSet {
     /// Adds a change.
     pub fn push(&mut self, entry: Entry, action: Action) {
-        self.changes.push(Change { entry, action });
+        self.changes.push(Change { entry, action, desired: None });
+    }
+
+    /// Adds a change that made, or found, the object as desired.
+    pub(crate) fn push_applied(&mut self, entry: Entry, action: Action, desired: DesiredDigest) {
+        self.changes.push(Change { entry, action, desired: Some(desired) });
     }
 
     /// The changes in order.

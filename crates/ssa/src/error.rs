@@ -1,15 +1,13 @@
-//! Errors of requests and of an apply, with the literal texts that users know, and the masking of Secret values.
+//! Errors of requests, and the masking of Secret values.
 //!
 //! An API server may quote the values that it refuses. For a core Secret its message is therefore not passed on, except for the few reasons
 //! about which a message cannot quote data; only reasons and field paths remain. Deliberately not here: masking of values that came into
-//! other kinds; whoever knows these values masks them.
+//! other kinds; whoever knows these values masks them. What a failed apply says is in `failure`.
 
 use kube::core::Status;
 use sluice_manifest::ObjectId;
 use thiserror::Error;
 
-use crate::change::ChangeSet;
-use crate::readiness::Readiness;
 use crate::undeclared::{self, Step};
 
 /// Stands for a message that may quote Secret data.
@@ -104,7 +102,24 @@ impl RequestError {
         }
     }
 
-    fn reason(&self) -> &str {
+    /// Whether the fault is the server's or the way's, or concerns the identity: the next request would meet it, too.
+    pub(crate) fn is_general(&self) -> bool {
+        match self {
+            Self::Transport(_) | Self::Timeout { .. } => true,
+            Self::Refused(refusal) => matches!(refusal.code, 401 | 429 | 502 | 503 | 504),
+            Self::NoMatch { .. } | Self::Name { .. } | Self::Answer(_) => false,
+        }
+    }
+
+    /// Says in the text how often it was tried, if more than once.
+    pub(crate) fn tried(mut self, attempts: u32) -> Self {
+        if let (Self::Refused(Refusal { message, .. }) | Self::Transport(message), 2..) = (&mut self, attempts) {
+            *message = format!("{message} (tried {attempts} times)");
+        }
+        self
+    }
+
+    pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Refused(refusal) => &refusal.reason,
             _ => "",
@@ -161,127 +176,6 @@ fn chain(error: &dyn std::error::Error) -> String {
         next = source.source();
     }
     text
-}
-
-/// Why an apply stopped.
-#[derive(Debug, Error)]
-pub enum ApplyError {
-    /// The live object could not be read.
-    #[error("{subject} query failed: {message}")]
-    Query {
-        /// The object as in messages.
-        subject: String,
-        /// What the server said.
-        message: String,
-    },
-    /// The server refused the object when asked on trial.
-    #[error("{subject} dry-run failed{}: {message}", parenthesised(.reason))]
-    DryRun {
-        /// The object as in messages.
-        subject: String,
-        /// The server's reason, empty if unknown.
-        reason: String,
-        /// What the server said.
-        message: String,
-    },
-    /// A namespaced object without a namespace.
-    #[error("{subject} namespace not specified: {message}")]
-    NamespaceNotSpecified {
-        /// The object as in messages.
-        subject: String,
-        /// What the server said, or would.
-        message: String,
-    },
-    /// What the object refers to by its path, such as the namespace, is not there.
-    #[error("{subject} not found: {message}")]
-    NotFound {
-        /// The object as in messages.
-        subject: String,
-        /// What the server said.
-        message: String,
-    },
-    /// The apply itself was refused.
-    #[error("{subject} apply failed: {message}")]
-    Apply {
-        /// The object as in messages.
-        subject: String,
-        /// What the server said.
-        message: String,
-    },
-    /// Fields of other managers could not be taken over.
-    #[error("{subject} metadata.managedFields cleanup failed: {message}")]
-    Cleanup {
-        /// The object as in messages.
-        subject: String,
-        /// What the server said.
-        message: String,
-    },
-    /// A forced apply could not delete the live object.
-    #[error("{subject} delete failed: {message}")]
-    Recreate {
-        /// The object as in messages.
-        subject: String,
-        /// What the server said.
-        message: String,
-    },
-    /// What is about to be applied could not be recorded, so it was not applied.
-    #[error("failed to record the objects to be applied: {message}")]
-    Record {
-        /// Why.
-        message: String,
-    },
-    /// Objects of a stage did not get ready in time.
-    #[error("timeout waiting for: [{}]", states(.unready))]
-    WaitTimeout {
-        /// What is not ready.
-        unready: Vec<(ObjectId, Readiness)>,
-    },
-    /// Objects of a stage have failed and none is in progress.
-    #[error("failed early due to stalled resources: [{}]", states(.failed))]
-    WaitFailed {
-        /// What has failed.
-        failed: Vec<(ObjectId, Readiness)>,
-    },
-}
-
-impl ApplyError {
-    pub(crate) fn dry_run(id: &ObjectId, error: &RequestError) -> Self {
-        let (subject, message) = (id.to_string(), error.to_string());
-        match (error.is_not_found(), id.namespace.is_empty()) {
-            (true, true) => Self::NamespaceNotSpecified { subject, message },
-            (true, false) => Self::NotFound { subject, message },
-            (false, _) => Self::DryRun { subject, reason: error.reason().to_owned(), message },
-        }
-    }
-}
-
-/// An apply that stopped, and what it had done by then.
-#[derive(Debug, Error)]
-#[error("{error}")]
-pub struct ApplyFailure {
-    /// Changes of completed stages, and of the stopped one up to the failing object.
-    pub changes: ChangeSet,
-    /// Why.
-    pub error: ApplyError,
-}
-
-impl ApplyFailure {
-    /// The text of conditions and events: the error and, on further lines, what was applied before.
-    pub fn text(&self) -> String {
-        match self.changes.apply_log() {
-            log if log.is_empty() => self.error.to_string(),
-            log => format!("{}\n{log}", self.error),
-        }
-    }
-}
-
-fn parenthesised(reason: &str) -> String {
-    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
-}
-
-fn states(objects: &[(ObjectId, Readiness)]) -> String {
-    let texts: Vec<String> = objects.iter().map(|(id, state)| format!("{id} status: '{state}'")).collect();
-    texts.join(", ")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ const LEGACY_ANNOTATIONS: [&str; 3] = [
     "kustomize.toolkit.fluxcd.io/checksum",
     "fluxcd.io/sync-checksum",
 ];
+const MANAGED_FIELDS: &str = "/metadata/managedFields";
 const LEGACY_LABELS: [&str; 1] = ["fluxcd.io/sync-gc-mark"];
 
 /// Who takes over, and from whom beyond the usual ones.
@@ -24,6 +25,15 @@ pub(crate) struct Managers<'a> {
 }
 
 impl Managers<'_> {
+    /// Whether an entry of `managedFields` is another Apply manager's, and stays so.
+    pub(crate) fn is_foreign_apply(&self, entry: &Value) -> bool {
+        let text = |key| entry.get(key).and_then(Value::as_str).unwrap_or("");
+        text("operation") == "Apply"
+            && text("subresource").is_empty()
+            && text("manager") != self.own
+            && !self.takes_over(entry)
+    }
+
     /// Whether an entry of `managedFields` is to be taken over.
     fn takes_over(&self, entry: &Value) -> bool {
         let text = |key| entry.get(key).and_then(Value::as_str).unwrap_or("");
@@ -41,6 +51,45 @@ impl Managers<'_> {
 ///
 /// The patch names the resource version that it was made for: a change in between makes it fail with a conflict rather than undo it.
 pub(crate) fn patch(live: &Object, desired: &Object, managers: Managers<'_>) -> Option<Vec<Value>> {
+    at_version(live, changes(live, desired, managers))
+}
+
+/// As [`patch`], and brings all entries of field managers to an API version. With `managers` absent it does that alone.
+pub(crate) fn patch_to_version(
+    live: &Object,
+    desired: &Object,
+    managers: Option<Managers<'_>>,
+    api_version: &str,
+) -> Option<Vec<Value>> {
+    let mut operations = managers.map_or_else(Vec::new, |managers| changes(live, desired, managers));
+    if has_other_versions(live, api_version) {
+        let merged = operations.iter().position(|operation| operation["path"] == MANAGED_FIELDS);
+        let entries = merged.map(|at| operations.swap_remove(at)["value"].take());
+        let mut entries =
+            entries.unwrap_or_else(|| live.at(&["metadata", "managedFields"]).cloned().unwrap_or_default());
+        for entry in entries.as_array_mut().into_iter().flatten() {
+            entry["apiVersion"] = json!(api_version);
+        }
+        operations.push(json!({"op": "replace", "path": MANAGED_FIELDS, "value": entries}));
+    }
+    at_version(live, operations)
+}
+
+/// Whether any field manager's entry, of whatever subresource, is of another API version.
+fn has_other_versions(live: &Object, api_version: &str) -> bool {
+    let entries = live.at(&["metadata", "managedFields"]).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    entries.iter().any(|entry| entry.get("apiVersion").and_then(Value::as_str) != Some(api_version))
+}
+
+fn at_version(live: &Object, mut operations: Vec<Value>) -> Option<Vec<Value>> {
+    if operations.is_empty() {
+        return None;
+    }
+    operations.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()}));
+    Some(operations)
+}
+
+fn changes(live: &Object, desired: &Object, managers: Managers<'_>) -> Vec<Value> {
     let mut operations = Vec::new();
     // A manifest that itself has such a key would get it back with every apply, so it is left alone.
     for key in LEGACY_ANNOTATIONS.into_iter().filter(|key| live.annotation(key).is_some()) {
@@ -55,13 +104,9 @@ pub(crate) fn patch(live: &Object, desired: &Object, managers: Managers<'_>) -> 
     }
     let entries = live.at(&["metadata", "managedFields"]).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if let Some(merged) = merge_entries(entries, managers) {
-        operations.push(json!({"op": "replace", "path": "/metadata/managedFields", "value": merged}));
+        operations.push(json!({"op": "replace", "path": MANAGED_FIELDS, "value": merged}));
     }
-    if operations.is_empty() {
-        return None;
-    }
-    operations.push(json!({"op": "replace", "path": "/metadata/resourceVersion", "value": live.resource_version()}));
-    Some(operations)
+    operations
 }
 
 /// Unites all entries to be taken over with our own Apply entry; `None` when there is none of them.

@@ -97,10 +97,13 @@ async fn a_definition_and_its_objects_go_in_one_set() -> anyhow::Result<()> {
 async fn a_definition_whose_names_are_taken_stops_the_apply_after_its_stage() -> anyhow::Result<()> {
     let cluster = Cluster::start().await?;
     cluster.log(&[crd("things", "Thing")]).await?;
-    let failure = cluster.apply(&[crd("things2", "Thing"), config_map("a", "1")]).await.unwrap_err();
+    // It may recover, so the whole time is given.
+    let options = ApplyOptions { stage_timeout: Duration::from_secs(2), ..ApplyOptions::default() };
+    let set = [crd("things2", "Thing"), config_map("a", "1")];
+    let failure = cluster.apply_with(&set, &options).await.unwrap_err();
     assert_eq!(
         failure.text(),
-        "failed early due to stalled resources: [CustomResourceDefinition/things2.example.com status: 'Failed']\n\
+        "timeout waiting for: [CustomResourceDefinition/things2.example.com status: 'Failed']\n\
          CustomResourceDefinition/things2.example.com created"
     );
     assert!(!cluster.exists("ConfigMap", "a").await?);

@@ -91,8 +91,7 @@ impl ClusterId {
             return Err(AzureError::NoEntraId(self.full_name()));
         }
         let post = Request::post(self.url(management, "/listClusterUserCredential"), Vec::new());
-        let exchange =
-            Exchange::internet(ISSUER, post.header(header::AUTHORIZATION, &bearer)?).hiding(&token.token);
+        let exchange = Exchange::internet(ISSUER, post.header(header::AUTHORIZATION, &bearer)?).hiding(&token.token);
         let found = exchange.run(transport, endpoints, refusal).await?;
         let addresses: Vec<String> = found.iter().map(|endpoint| format!("'{}'", endpoint.address)).collect();
         match (found.into_iter().find(|endpoint| wanted.is_none_or(|wanted| *wanted == endpoint.address)), wanted) {

@@ -91,7 +91,7 @@ pub enum IdentityError {
         cluster: String,
         /// Why.
         #[source]
-        source: CloudError,
+        source: Box<CloudError>,
     },
     /// The object names an address at which no cluster can be.
     #[error("failed to parse cluster address")]

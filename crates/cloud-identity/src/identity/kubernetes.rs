@@ -36,18 +36,17 @@ impl Identity<'_> {
         let credentials = credentials.map_err(IdentityError::cluster_token)?;
         let environment = &self.platform.environment;
         let now = self.platform.clock.now();
-        let endpoint = match given.complete() {
-            Some(endpoint) => endpoint,
-            None => {
-                let failed = describing("EKS", reference);
-                let api = match &self.platform.endpoints.aws_eks {
-                    Some(url) => Ok(url.clone()),
-                    None => cluster.api(environment),
-                };
-                let api = api.map_err(|error| failed(error.into()))?;
-                let described = cluster.describe(self.transport, &api, &credentials, now).await;
-                given.over(described.map_err(|error| failed(error.into()))?)
-            }
+        let endpoint = if let Some(endpoint) = given.complete() {
+            endpoint
+        } else {
+            let failed = describing("EKS", reference);
+            let api = match &self.platform.endpoints.aws_eks {
+                Some(url) => Ok(url.clone()),
+                None => cluster.api(environment),
+            };
+            let api = api.map_err(|error| failed(error.into()))?;
+            let described = cluster.describe(self.transport, &api, &credentials, now).await;
+            given.over(described.map_err(|error| failed(error.into()))?)
         };
         let sts = match &self.platform.endpoints.aws_sts {
             Some(url) => StsEndpoint::trusted(url.clone()),
@@ -59,22 +58,21 @@ impl Identity<'_> {
     async fn aks(&self, reference: &ClusterReference) -> Result<ClusterAccess, IdentityError> {
         let given = Given::of(reference)?;
         let token = self.azure_token(azure::scope::AKS).await.map_err(IdentityError::cluster_token)?;
-        let endpoint = match given.complete() {
-            Some(endpoint) => endpoint,
-            None => {
-                let failed = describing("AKS", reference);
-                let cluster = aks::ClusterId::parse(&reference.cluster).map_err(CloudError::from)?;
-                let cloud = AzureCloud::of_environment(&self.platform.environment, &*self.platform.files);
-                let cloud = cloud.map_err(CloudError::from)?;
-                let management = match &self.platform.endpoints.azure_management {
-                    Some(url) => Ok(url.clone()),
-                    None => cloud.management_endpoint(),
-                };
-                let management = management.map_err(CloudError::from)?;
-                let manager = self.azure_token(cloud.management_scope()).await.map_err(IdentityError::cluster_token)?;
-                let described = cluster.describe(self.transport, &management, &manager, given.address.as_ref()).await;
-                given.over(described.map_err(|error| failed(error.into()))?)
-            }
+        let endpoint = if let Some(endpoint) = given.complete() {
+            endpoint
+        } else {
+            let failed = describing("AKS", reference);
+            let cluster = aks::ClusterId::parse(&reference.cluster).map_err(CloudError::from)?;
+            let cloud = AzureCloud::of_environment(&self.platform.environment, &*self.platform.files);
+            let cloud = cloud.map_err(CloudError::from)?;
+            let management = match &self.platform.endpoints.azure_management {
+                Some(url) => Ok(url.clone()),
+                None => cloud.management_endpoint(),
+            };
+            let management = management.map_err(CloudError::from)?;
+            let manager = self.azure_token(cloud.management_scope()).await.map_err(IdentityError::cluster_token)?;
+            let described = cluster.describe(self.transport, &management, &manager, given.address.as_ref()).await;
+            given.over(described.map_err(|error| failed(error.into()))?)
         };
         Ok(ClusterAccess::new(endpoint, token))
     }
@@ -82,19 +80,18 @@ impl Identity<'_> {
     async fn gke(&self, reference: &ClusterReference) -> Result<ClusterAccess, IdentityError> {
         let given = Given::of(reference)?;
         let token = self.gcp_token().await.map_err(IdentityError::cluster_token)?;
-        let endpoint = match given.complete() {
-            Some(endpoint) => endpoint,
-            None => {
-                let failed = describing("GKE", reference);
-                let cluster = gke::ClusterId::parse(&reference.cluster).map_err(CloudError::from)?;
-                let own = || gke::API.parse().map_err(|_| crate::gcp::GcpError::ClusterId(reference.cluster.clone()));
-                let api = match &self.platform.endpoints.gcp_container {
-                    Some(url) => url.clone(),
-                    None => own().map_err(CloudError::from)?,
-                };
-                let described = cluster.describe(self.transport, &api, &token).await;
-                given.over(described.map_err(|error| failed(error.into()))?)
-            }
+        let endpoint = if let Some(endpoint) = given.complete() {
+            endpoint
+        } else {
+            let failed = describing("GKE", reference);
+            let cluster = gke::ClusterId::parse(&reference.cluster).map_err(CloudError::from)?;
+            let own = || gke::API.parse().map_err(|_| crate::gcp::GcpError::ClusterId(reference.cluster.clone()));
+            let api = match &self.platform.endpoints.gcp_container {
+                Some(url) => url.clone(),
+                None => own().map_err(CloudError::from)?,
+            };
+            let described = cluster.describe(self.transport, &api, &token).await;
+            given.over(described.map_err(|error| failed(error.into()))?)
         };
         Ok(ClusterAccess::new(endpoint, token))
     }
@@ -139,5 +136,5 @@ impl Given {
 
 fn describing(service: &'static str, reference: &ClusterReference) -> impl Fn(CloudError) -> IdentityError {
     let cluster = reference.cluster.clone();
-    move |source| IdentityError::DescribeCluster { service, cluster: cluster.clone(), source }
+    move |source| IdentityError::DescribeCluster { service, cluster: cluster.clone(), source: Box::new(source) }
 }

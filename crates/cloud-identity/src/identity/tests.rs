@@ -15,6 +15,8 @@ use crate::cache::{CacheEvent, CacheObserver, MAX_TOKEN_DURATION};
 use crate::credential::Clock;
 use crate::testing::{MemoryFiles, PKCS8, answer, arrived, chain, now, secret, status, transport, url};
 
+mod kubernetes;
+
 const ROLE: &str = "arn:aws:iam::1:role/reader";
 const ENTRA: &str = r#"{"expires_in":3600,"access_token":"entra"}"#;
 const GOOGLE: &str = r#"{"expires_in":3600,"access_token":"google"}"#;

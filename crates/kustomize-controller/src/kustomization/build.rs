@@ -11,9 +11,10 @@ use sluice_artifact::{Algorithm, Digest};
 use sluice_envsubst::Substitution;
 use sluice_kustomize::{
     BuildError, DirTree, FileTree, GenerateError, ImageOverride, Injection, Options, PatchOverride, PatchTarget,
-    PathError, ReadSet, RelPath, Resource,
+    PathError, ReadSet, RelPath, Remote, Resource,
 };
 use sluice_manifest::{CommonMetadata, Object, ObjectError, Owner, expand, normalize};
+use sluice_remote_bases::{NetworkSource, Scope};
 use sluice_yaml::Node;
 
 use super::apply::owner;
@@ -67,8 +68,14 @@ pub(super) struct Built {
     pub(super) objects: Vec<Object>,
     /// Digest of the manifests as built, before labels were added.
     pub(super) digest: String,
-    /// What of the tree another build would have to find unchanged.
-    pub(super) read: ReadSet,
+    /// What of the tree another build would have to find unchanged; `None` when it also read from other hosts, which may change any time.
+    pub(super) read: Option<ReadSet>,
+}
+
+/// What is put into the build beside the tree.
+pub(super) struct Inputs {
+    pub(super) substitution: Option<Substitution>,
+    pub(super) remote: Scope,
 }
 
 /// One object of the build, on its way.
@@ -84,8 +91,9 @@ struct Manifest {
 pub(super) async fn build(
     object: &Kustomization,
     sourced: &Sourced,
-    substitution: Option<Substitution>,
+    inputs: Inputs,
 ) -> Result<Built, BuildFailed> {
+    let Inputs { substitution, remote } = inputs;
     let injection = injection(object);
     let stamps = Stamps { owner: owner(object), common: object.spec.common_metadata.clone().unwrap_or_default() };
     let (tree, path) = (Arc::clone(&sourced.tree), sourced.path.clone());
@@ -93,9 +101,10 @@ pub(super) async fn build(
         let tree = DirTree::new(tree.path(), MAX_FILE_BYTES).map_err(BuildFailed::Tree)?;
         let dir = RelPath::new(&path).map_err(BuildFailed::Path)?;
         let generated = sluice_kustomize::generate(&tree, &dir, &injection).map_err(BuildFailed::Generate)?;
-        let (manifests, mut read) = run(&generated.tree, &dir)?;
+        let source = Arc::new(NetworkSource::new(remote));
+        let (manifests, mut read) = run(&generated.tree, &dir, Remote::Fetch(Arc::clone(&source) as _))?;
         read.extend(generated.read);
-        Ok((manifests, read))
+        Ok((manifests, (!source.was_used()).then_some(read)))
     })
     .await?;
     blocking(move || {
@@ -119,8 +128,9 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-fn run(tree: &dyn FileTree, dir: &RelPath) -> Result<(Vec<Manifest>, ReadSet), BuildFailed> {
-    let build = sluice_kustomize::build(tree, dir, &Options::default())
+fn run(tree: &dyn FileTree, dir: &RelPath, remote: Remote) -> Result<(Vec<Manifest>, ReadSet), BuildFailed> {
+    let options = Options { remote, ..Options::default() };
+    let build = sluice_kustomize::build(tree, dir, &options)
         .map_err(|error| BuildFailed::Build(describe(&error)))?;
     for warning in &build.warnings {
         tracing::info!(warning, "kustomize build");

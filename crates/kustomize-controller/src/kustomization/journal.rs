@@ -11,7 +11,7 @@ use sluice_runtime::dispatcher::StatusWriter;
 use sluice_runtime::logging::error_chain;
 use sluice_ssa::{Journal, JournalError};
 
-use super::report::inventory_entry;
+use super::report::{SLOW, inventory_entry, show};
 
 /// The inventory of one pass while it applies.
 pub(super) struct InventoryJournal {
@@ -23,6 +23,17 @@ impl InventoryJournal {
     /// Starts from the status as the pass has it.
     pub(super) fn new(writer: StatusWriter<Kustomization>, status: KustomizationStatus) -> Self {
         Self { writer, status: Mutex::new(status) }
+    }
+
+    /// Does `work`, and shows what is known when that takes long.
+    pub(super) async fn shown_if_slow<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(SLOW, work.as_mut()).await {
+            return done;
+        }
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        show(&self.writer, &status).await;
+        work.await
     }
 
     /// The inventory with everything that was about to be applied.

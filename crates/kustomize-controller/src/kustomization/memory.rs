@@ -4,12 +4,13 @@
 //! still is as it was applied, building and applying again cannot change anything. Deliberately nothing secret: hashes of variables and
 //! contents, names and paths. Deliberately in memory only: a process that starts anew looks at everything once.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sluice_kustomize::{DirTree, EntryKind, FileTree, ReadError, ReadSet};
+use sluice_artifact::{Algorithm, Digest, Hasher};
+use sluice_kustomize::{DirTree, EntryKind, FileTree, ReadSet};
 use sluice_manifest::{Entry, ObjectId};
 use sluice_runtime::queue::Key;
 use sluice_ssa::DesiredDigest;
@@ -38,12 +39,14 @@ pub(super) struct Remembered {
     pub(super) path: String,
     /// What the build looked at.
     pub(super) read: ReadSet,
-    /// The hash of that.
-    pub(super) fingerprint: u64,
+    /// What it found there.
+    pub(super) fingerprint: Digest,
     /// The digest of the manifests, for the history.
     pub(super) digest: String,
-    /// Every object, with the digest of its manifest; skipped ones have none.
-    pub(super) objects: Vec<(Entry, Option<DesiredDigest>)>,
+    /// Every object, with the digest of its manifest.
+    pub(super) objects: Vec<(Entry, DesiredDigest)>,
+    /// Jobs whose absence is success.
+    pub(super) jobs_that_go: HashSet<ObjectId>,
 }
 
 impl Remembered {
@@ -56,15 +59,24 @@ impl Remembered {
 
     /// Whether all objects are as they were applied.
     pub(super) fn in_step(&self, in_step: impl Fn(&ObjectId, DesiredDigest) -> bool) -> bool {
-        self.objects.iter().all(|(entry, digest)| digest.is_some_and(|digest| in_step(&entry.id, digest)))
+        self.objects.iter().all(|(entry, digest)| in_step(&entry.id, *digest))
     }
 }
 
 /// The last good pass of each Kustomization.
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<HashMap<Key, Arc<Remembered>>>);
+pub(super) struct Memory {
+    passes: Mutex<HashMap<Key, Arc<Remembered>>>,
+    /// Keyed anew in each process, so that a hash of something secret says nothing elsewhere.
+    hashes: RandomState,
+}
 
 impl Memory {
+    /// The hash of a part of a basis.
+    pub(super) fn hash(&self, value: impl Hash) -> u64 {
+        self.hashes.hash_one(value)
+    }
+
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Remembered>> {
         self.lock().get(key).cloned()
     }
@@ -79,38 +91,47 @@ impl Memory {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Remembered>>> {
         // Each use is one operation of the map.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A hash of everything in `read` as it is in this tree.
+/// A digest of everything in `read` as it is in this tree.
 ///
 /// # Errors
-/// The tree cannot be opened. A file that is gone is part of the hash, not an error.
-pub(super) fn fingerprint(sourced: &Sourced, read: &ReadSet) -> io::Result<u64> {
+/// The tree cannot be opened. A file that is gone is part of the digest, not an error.
+pub(super) fn fingerprint(sourced: &Sourced, read: &ReadSet) -> io::Result<Digest> {
     let tree = DirTree::new(sourced.tree.path(), MAX_FILE_BYTES)?;
-    let mut hasher = DefaultHasher::new();
+    let mut digest = Hasher::new(Algorithm::Blake3);
+    // Each part has its length before it, so that none can be taken for a part of another.
+    let mut add = |bytes: &[u8]| {
+        digest.update(&bytes.len().to_le_bytes());
+        digest.update(bytes);
+    };
+    let kind_name = |kind: Option<EntryKind>| match kind {
+        None => "absent",
+        Some(EntryKind::File) => "file",
+        Some(EntryKind::Dir) => "dir",
+    };
     for path in &read.files {
+        add(path.as_str().as_bytes());
         match tree.read(path) {
-            Ok(content) => content.hash(&mut hasher),
-            Err(ReadError::NotFound { .. }) => 1_u8.hash(&mut hasher),
-            Err(_) => 2_u8.hash(&mut hasher),
+            Ok(content) => add(&content),
+            Err(_) => add(kind_name(tree.kind(path)).as_bytes()),
         }
     }
     for path in read.dirs.iter().chain(&read.absent) {
-        let kind = tree.kind(path).map(|kind| matches!(kind, EntryKind::Dir));
-        kind.hash(&mut hasher);
+        add(path.as_str().as_bytes());
+        add(kind_name(tree.kind(path)).as_bytes());
     }
     for path in &read.listed {
-        if let Ok(entries) = tree.list(path) {
-            entries.len().hash(&mut hasher);
-            for (name, kind) in entries {
-                (name, matches!(kind, EntryKind::Dir)).hash(&mut hasher);
-            }
+        add(path.as_str().as_bytes());
+        for (name, kind) in tree.list(path).unwrap_or_default() {
+            add(name.as_bytes());
+            add(kind_name(Some(kind)).as_bytes());
         }
     }
     for path in read.links.keys() {
-        tree.real_path(path).as_str().hash(&mut hasher);
+        add(tree.real_path(path).as_str().as_bytes());
     }
-    Ok(hasher.finish())
+    Ok(digest.finish())
 }

@@ -3,11 +3,12 @@
 //! Deliberately no decisions: phases and verdict call it, it words the conditions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sluice_api::constants::{annotation, condition, reason};
 use sluice_api::kustomize::{Inventory, InventoryEntry, Kustomization, KustomizationStatus};
 use sluice_api::meta::{Artifact, GoDuration};
-use sluice_conditions::{Stamp, delete, mark_reconciling, mark_unknown};
+use sluice_conditions::{Stamp, delete, is_true, mark_reconciling, mark_true, mark_unknown};
 use sluice_manifest::Entry;
 use sluice_runtime::dispatcher::{Pass, StatusWriter};
 use sluice_runtime::logging::error_chain;
@@ -21,12 +22,16 @@ use super::build::Built;
 const REVISION: &str = "kustomize.toolkit.fluxcd.io/revision";
 const ORIGIN_REVISION: &str = "kustomize.toolkit.fluxcd.io/originRevision";
 
+/// What takes longer than this is shown while it runs.
+pub(super) const SLOW: Duration = Duration::from_secs(1);
+
 /// Where a pass is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     Fetching,
     Building,
     Applying,
+    Health,
 }
 
 /// A status under construction.
@@ -41,6 +46,8 @@ pub(super) struct Report {
     /// The digest of what was built, once known.
     pub(super) digest: Option<String>,
     timeout: String,
+    /// Whether the objects were healthy when the pass began.
+    was_healthy: bool,
 }
 
 impl Report {
@@ -53,6 +60,7 @@ impl Report {
             revision: None,
             origin_revision: None,
             digest: None,
+            was_healthy: pass.object.status.as_ref().is_some_and(|status| is_true(&status.conditions, condition::HEALTHY)),
             timeout: GoDuration::new(pass.object.timeout()).to_string(),
         }
     }
@@ -61,30 +69,54 @@ impl Report {
     pub(super) fn begin(&mut self, artifact: &Artifact) {
         self.revision = Some(artifact.revision.clone());
         self.origin_revision = artifact.metadata.get(annotation::OCI_REVISION).cloned();
-        // Without wait and health checks there is nothing that this condition could be about.
-        delete(&mut self.status.conditions, condition::HEALTHY);
     }
 
-    /// A stage of the pass begins. Shown at once only when there is something new to see.
-    pub(super) async fn stage(&mut self, stage: Stage, writer: &StatusWriter<Kustomization>, show: bool) {
+    /// A stage of the pass begins. It is shown when it takes long enough to be seen: see [`Report::shown_if_slow`].
+    pub(super) fn stage(&mut self, stage: Stage) {
         let revision = self.revision.as_deref().unwrap_or_default();
         let doing = match stage {
             Stage::Fetching => "Fetching manifests",
             Stage::Building => "Building manifests",
             Stage::Applying => "Detecting drift",
+            Stage::Health => "Running health checks",
         };
         let text = format!("{doing} for revision {revision} with a timeout of {}", self.timeout);
-        mark_reconciling(&mut self.status.conditions, self.stamp, reason::PROGRESSING, &text);
-        mark_unknown(
-            &mut self.status.conditions,
-            self.stamp,
-            condition::READY,
-            reason::PROGRESSING,
-            "Reconciliation in progress",
-        );
-        // The stages before applying take milliseconds; one write says enough for all of them.
-        if show && stage == Stage::Fetching {
-            self.show(writer).await;
+        let conditions = &mut self.status.conditions;
+        mark_reconciling(conditions, self.stamp, reason::PROGRESSING, &text);
+        mark_unknown(conditions, self.stamp, condition::READY, reason::PROGRESSING, "Reconciliation in progress");
+        if stage == Stage::Health {
+            mark_unknown(conditions, self.stamp, condition::HEALTHY, reason::PROGRESSING, &text);
+        }
+    }
+
+    /// Does `work`, and writes the status as it is now when that takes long: most stages take milliseconds, and a write for each would cost
+    /// the API server more than the work.
+    pub(super) async fn shown_if_slow<T>(
+        &self,
+        writer: &StatusWriter<Kustomization>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(SLOW, work.as_mut()).await {
+            return done;
+        }
+        show(writer, &self.status).await;
+        work.await
+    }
+
+    /// Nothing is waited for.
+    pub(super) fn without_health(&mut self) {
+        delete(&mut self.status.conditions, condition::HEALTHY);
+    }
+
+    /// Everything that was waited for is healthy. Told when it was not before, or when something new was applied.
+    pub(super) fn healthy(&mut self, after: Duration, changed: bool) {
+        let text = format!("Health check passed in {}", GoDuration::new(after));
+        mark_true(&mut self.status.conditions, self.stamp, condition::HEALTHY, reason::SUCCEEDED, &text);
+        let new_revision = self.status.last_applied_revision != self.revision;
+        if !self.was_healthy || (new_revision && changed) {
+            let notice = Notice::new(Severity::Info, reason::PROGRESSING, text);
+            self.notices.push(notice.with_metadata(self.metadata()));
         }
     }
 
@@ -131,11 +163,12 @@ impl Report {
         let origin = self.origin_revision.clone().map(|revision| (ORIGIN_REVISION.to_owned(), revision));
         revision.into_iter().chain(origin).collect()
     }
+}
 
-    async fn show(&self, writer: &StatusWriter<Kustomization>) {
-        if let Err(error) = writer.write(&self.status).await {
-            tracing::error!(error = error_chain(&error), "cannot show the progress on the object");
-        }
+/// Writes a status in the middle of a pass. Failing to is no reason to end it.
+pub(super) async fn show(writer: &StatusWriter<Kustomization>, status: &KustomizationStatus) {
+    if let Err(error) = writer.write(status).await {
+        tracing::error!(error = error_chain(&error), "cannot show the progress on the object");
     }
 }
 

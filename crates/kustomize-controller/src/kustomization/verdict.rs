@@ -10,23 +10,24 @@ use sluice_api::constants::{condition, metadata, reason};
 use sluice_api::kustomize::{Kustomization, KustomizationStatus};
 use sluice_api::meta::GoDuration;
 use sluice_conditions::{delete, get, mark_false, mark_reconciling, mark_stalled, mark_true};
+use sluice_expressions::HealthChecksError;
 use sluice_runtime::dispatcher::{Next, Outcome};
 use sluice_runtime::logging::error_chain;
 use sluice_runtime::recorder::{Notice, Severity};
 
+use crate::cluster::TargetError;
 use super::apply::{ApplyError, PruneFailed};
 use super::build::BuildFailed;
 use super::dependencies::DependencyError;
+use super::health::HealthError;
 use super::history;
 use super::report::Report;
 use super::source::SourceError;
-use super::supported::Unsupported;
+use super::supported::GateDisabled;
 use super::tree::TreeError;
 use super::variables::VariablesError;
 
 const COMMIT_STATUS: &str = "kustomize.toolkit.fluxcd.io/commit_status";
-/// Reason for a field that is not honoured.
-const UNSUPPORTED_FIELD: &str = "UnsupportedField";
 
 /// What stands before a message that only a change of the spec makes go away.
 const TERMINAL: &str = "Reconciliation failed terminally due to configuration error: ";
@@ -34,9 +35,12 @@ const TERMINAL: &str = "Reconciliation failed terminally due to configuration er
 /// A pass that did not get to its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// A field is not honoured.
+    /// A feature gate is off.
     #[error(transparent)]
-    Unsupported(#[from] Unsupported),
+    Gate(#[from] GateDisabled),
+    /// An expression for health is no good.
+    #[error(transparent)]
+    Expressions(#[from] HealthChecksError),
     /// There is no artifact.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -55,9 +59,15 @@ pub(super) enum Failure {
     /// The objects cannot be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The cluster cannot be reached as it is asked for.
+    #[error("failed to build kube client")]
+    Target(#[from] TargetError),
     /// What left cannot be deleted.
     #[error(transparent)]
     Prune(#[from] PruneFailed),
+    /// Not everything became healthy.
+    #[error(transparent)]
+    Health(#[from] HealthError),
 }
 
 /// What a pass's end is measured by.
@@ -73,6 +83,8 @@ enum Retry {
     Fixed,
     /// After `--requeue-dependency`: something is waited for.
     Wait,
+    /// At once: something newer is there.
+    Now,
     /// After the growing delay.
     Backoff,
     /// Only a change of the object helps.
@@ -86,12 +98,14 @@ enum Tell {
     Nothing,
     Error,
     Waiting,
+    Canceled,
 }
 
 /// The table: reason, retry class, event.
 fn classify(failure: &Failure) -> (&'static str, Retry, Tell) {
     match failure {
-        Failure::Unsupported(_) => (UNSUPPORTED_FIELD, Retry::Stall, Tell::Error),
+        Failure::Gate(_) => (reason::FEATURE_GATE_DISABLED, Retry::Stall, Tell::Error),
+        Failure::Expressions(_) => (reason::INVALID_CEL_EXPRESSION, Retry::Terminal, Tell::Error),
         Failure::Source(error) => match error {
             SourceError::CrossNamespace { .. } | SourceError::GateDisabled(_) | SourceError::UnknownKind(_) => {
                 (reason::ACCESS_DENIED, Retry::Stall, Tell::Error)
@@ -116,9 +130,12 @@ fn classify(failure: &Failure) -> (&'static str, Retry, Tell) {
             TreeError::Fetch(_) | TreeError::Path(_) => (reason::ARTIFACT_FAILED, Retry::Fixed, Tell::Error),
         },
         Failure::Build(_) | Failure::Variables(_) => (reason::BUILD_FAILED, Retry::Fixed, Tell::Error),
-        Failure::Apply(ApplyError::Encrypted(_) | ApplyError::Apply(_)) => {
+        Failure::Target(_)
+        | Failure::Apply(ApplyError::Encrypted(_) | ApplyError::Ignore(_) | ApplyError::Apply(_)) => {
             (reason::RECONCILIATION_FAILED, Retry::Fixed, Tell::Error)
         }
+        Failure::Health(HealthError::Failed { .. }) => (reason::HEALTH_CHECK_FAILED, Retry::Fixed, Tell::Error),
+        Failure::Health(HealthError::Canceled(_)) => (reason::HEALTH_CHECK_CANCELED, Retry::Now, Tell::Canceled),
         Failure::Prune(_) => (reason::PRUNE_FAILED, Retry::Fixed, Tell::Error),
     }
 }
@@ -172,8 +189,20 @@ fn fail(
         message.insert_str(0, TERMINAL);
         report.status.observed_generation = Some(report.stamp.generation);
     }
-    remember(&mut report, reason, context.took);
+    // A pass that something newer ended has no outcome.
+    if retry != Retry::Now {
+        remember(&mut report, reason, context.took);
+    }
     let conditions = &mut report.status.conditions;
+    match failure {
+        Failure::Health(HealthError::Failed { failure, .. }) => {
+            mark_false(conditions, report.stamp, condition::HEALTHY, reason, &error_chain(failure));
+        }
+        Failure::Health(HealthError::Canceled(_)) => {
+            mark_false(conditions, report.stamp, condition::HEALTHY, reason, &message);
+        }
+        _ => {}
+    }
     mark_false(conditions, report.stamp, condition::READY, reason, &message);
     if matches!(retry, Retry::Stall | Retry::Terminal) {
         mark_stalled(conditions, report.stamp, reason, &message);
@@ -189,14 +218,24 @@ fn fail(
             let text = format!("Dependencies do not meet ready condition, retrying in {wait}");
             report.notices.push(Notice::new(Severity::Info, reason, text).with_metadata(facts));
         }
+        Tell::Canceled => {
+            let text = format!("Health checks canceled due to {}", lower_first(&message));
+            report.notices.push(Notice::new(Severity::Info, reason, text).with_metadata(facts));
+        }
     }
     let next = match retry {
         Retry::Fixed => Next::After(object.retry_interval()),
         Retry::Wait => Next::After(context.requeue_dependency),
+        Retry::Now => Next::Now,
         Retry::Backoff => Next::Backoff,
         Retry::Stall | Retry::Terminal => Next::Never,
     };
     Outcome { status: report.status, notices: report.notices, next }
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// Adds to the history; a pass that built nothing leaves no trace there.

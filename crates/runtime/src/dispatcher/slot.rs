@@ -25,13 +25,22 @@ impl Slot {
     ///
     /// When the process ends meanwhile, the pass is abandoned here: what it waits for is not worth the grace period.
     pub async fn rest<T>(&self, wait: impl Future<Output = T>) -> T {
-        drop(self.held().take());
+        self.release();
         let result = wait.await;
         self.resume().await;
         result
     }
 
-    async fn resume(&self) {
+    /// Gives the worker back.
+    pub fn release(&self) {
+        drop(self.held().take());
+    }
+
+    /// Waits for a worker, if this has none.
+    pub async fn resume(&self) {
+        if self.held().is_some() {
+            return;
+        }
         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
         *self.held() = Some(permit);
     }

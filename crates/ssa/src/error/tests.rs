@@ -1,6 +1,11 @@
 use kube::core::response::{StatusCause, StatusDetails};
 
+use sluice_kstatus::{State, Status as Health};
+
 use super::*;
+use crate::change::ChangeSet;
+use crate::failure::{ApplyError, Errors, MAX_LISTED};
+use crate::options::Origin;
 
 fn id(kind: &str, namespace: &str) -> ObjectId {
     ObjectId { group: String::new(), kind: kind.into(), namespace: namespace.into(), name: "x".into() }
@@ -101,21 +106,66 @@ fn what_counts_as_immutable() {
     }
 }
 
+fn refused(subject: &str) -> ApplyError {
+    ApplyError::Apply { subject: subject.to_owned(), message: "no".into() }
+}
+
 #[test]
 fn a_failure_lists_what_was_applied_before() {
     let mut changes = ChangeSet::default();
-    let error = || ApplyError::Apply { subject: id("ConfigMap", "n").to_string(), message: "no".into() };
-    assert_eq!(ApplyFailure { changes: changes.clone(), error: error() }.text(), "ConfigMap/n/x apply failed: no");
+    assert_eq!(Errors::new(refused("ConfigMap/n/x")).after(changes.clone()).text(), "ConfigMap/n/x apply failed: no");
     let entry = sluice_manifest::Entry { id: id("Namespace", ""), version: "v1".into() };
     changes.push(entry, crate::Action::Created);
-    assert_eq!(ApplyFailure { changes, error: error() }.text(), "ConfigMap/n/x apply failed: no\nNamespace/x created");
+    assert_eq!(
+        Errors::new(refused("ConfigMap/n/x")).after(changes).text(),
+        "ConfigMap/n/x apply failed: no\nNamespace/x created"
+    );
+}
+
+#[test]
+fn a_failure_lists_all_errors_up_to_a_bound_and_counts_the_rest() {
+    let mut errors = Errors::new(refused("A/1"));
+    for number in 2..=MAX_LISTED + 7 {
+        errors.push(refused(&format!("A/{number}")));
+    }
+    let failure = errors.after(ChangeSet::default());
+    assert_eq!((failure.others.len(), failure.unlisted), (MAX_LISTED - 1, 7));
+    let text = failure.text();
+    assert!(text.starts_with("A/1 apply failed: no\nA/2 apply failed: no\n"), "{text}");
+    assert!(text.ends_with("\nA/100 apply failed: no\nand 7 more"), "{text}");
+}
+
+#[test]
+fn an_error_ends_with_where_the_object_came_from() {
+    let origin = |line| Origin { file: "apps/web.yaml".into(), line };
+    for (origin, expected) in [
+        (None, "A/1 apply failed: no"),
+        (Some(origin(None)), "A/1 apply failed: no (from apps/web.yaml)"),
+        (Some(origin(Some(12))), "A/1 apply failed: no (from apps/web.yaml, line 12)"),
+    ] {
+        assert_eq!(refused("A/1").naming_origin(origin.as_ref()).to_string(), expected);
+    }
+}
+
+#[test]
+fn an_error_says_how_often_it_was_tried() {
+    let error = |attempts| RequestError::about(&id("ConfigMap", "n"), status(503, "", "busy", &[])).tried(attempts);
+    assert_eq!(error(1).to_string(), "busy");
+    assert_eq!(error(4).to_string(), "busy (tried 4 times)");
+    assert_eq!(RequestError::Transport("cut off".into()).tried(2).to_string(), "cut off (tried 2 times)");
 }
 
 #[test]
 fn waiting_errors_list_every_object_with_its_state() {
-    let objects = vec![(id("Namespace", ""), Readiness::InProgress), (id("ConfigMap", "n"), Readiness::Failed)];
+    let health = |state, message: &str| Health { state, reason: String::new(), message: message.into() };
+    let objects = vec![
+        (id("Namespace", ""), health(State::InProgress, "soon")),
+        (id("ConfigMap", "n"), health(State::Failed, "")),
+        (id("ConfigMap", "n"), health(State::Unknown, "no number")),
+    ];
     assert_eq!(
         ApplyError::WaitTimeout { unready: objects }.to_string(),
-        "timeout waiting for: [Namespace/x status: 'InProgress', ConfigMap/n/x status: 'Failed']"
+        "timeout waiting for: [Namespace/x status: 'InProgress', ConfigMap/n/x status: 'Failed', \
+         ConfigMap/n/x status: 'Unknown': no number]"
     );
 }

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -19,6 +20,9 @@ const POLICY_PREFIX: &str = "kustomize.toolkit.fluxcd.io/";
 
 /// Managers that one drift names at most.
 const MAX_AUTHORS: usize = 5;
+
+/// Entries of `managedFields` that are told apart later. More than a few are rare.
+const MAX_WRITERS: usize = 32;
 
 /// Stands for what we own of a live object.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,24 +79,46 @@ pub fn owned_digest(live: &Object, manager: &str, override_managers: &[String]) 
     OwnedDigest(hash.finish())
 }
 
-/// The managers, other than `manager`, that wrote last to something else than the status, if not before `manager` itself.
-///
-/// Which fields an object had lost to whom is not known: the former field set is not kept. The write that was just seen is the latest.
-pub(super) fn authors(live: &Object, manager: &str) -> Vec<String> {
-    let time = |entry: &Value| text(entry, "time").to_owned();
-    let own_time = entries(live).iter().filter(|entry| is_own(entry, manager)).map(time).max().unwrap_or_default();
-    let foreign: Vec<&Value> =
-        entries(live).iter().filter(|entry| !is_own(entry, manager) && writes_more_than_status(entry)).collect();
-    // Times are RFC 3339 in UTC with seconds, whose order is that of their texts.
-    let Some(latest) = foreign.iter().map(|entry| time(entry)).max().filter(|latest| *latest >= own_time) else {
-        return Vec::new();
+/// Stands for the entries of `managedFields` at one time, to know those that are new later.
+pub(super) fn writers(live: &Object) -> Box<[u64]> {
+    entries(live).iter().take(MAX_WRITERS).map(fingerprint).collect()
+}
+
+/// The managers, other than `manager`, that wrote to something else than the status since `before`; if that is not known, those that wrote
+/// last, if not before `manager` itself.
+pub(super) fn authors(live: &Object, manager: &str, before: Option<&[u64]>) -> Vec<String> {
+    let is_foreign = |entry: &&Value| !is_own(entry, manager) && writes_more_than_status(entry);
+    let foreign: Vec<&Value> = entries(live).iter().filter(is_foreign).collect();
+    let mut names: Vec<String> = match before {
+        Some(before) => {
+            foreign.iter().filter(|entry| !before.contains(&fingerprint(entry))).map(|entry| name(entry)).collect()
+        }
+        None => latest(live, manager, &foreign).map(name).collect(),
     };
-    let mut names: Vec<String> =
-        foreign.iter().filter(|entry| time(entry) == latest).map(|entry| text(entry, "manager").to_owned()).collect();
     names.sort_unstable();
     names.dedup();
     names.truncate(MAX_AUTHORS);
     names
+}
+
+fn latest<'a>(live: &Object, manager: &str, foreign: &[&'a Value]) -> impl Iterator<Item = &'a Value> + use<'a> {
+    // Times are RFC 3339 in UTC with seconds, whose order is that of their texts.
+    let time = |entry: &Value| text(entry, "time").to_owned();
+    let own = entries(live).iter().filter(|entry| is_own(entry, manager)).map(time).max().unwrap_or_default();
+    let latest = foreign.iter().map(|entry| time(entry)).max().filter(|latest| *latest >= own);
+    let of_latest: Vec<&'a Value> =
+        foreign.iter().filter(|entry| latest.as_ref() == Some(&time(entry))).copied().collect();
+    of_latest.into_iter()
+}
+
+fn fingerprint(entry: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    entry.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn name(entry: &Value) -> String {
+    text(entry, "manager").to_owned()
 }
 
 fn is_to_be_taken_over(live: &Object, managers: Managers<'_>) -> bool {
@@ -224,7 +250,9 @@ impl Canonical {
             Value::String(text) => self.text(text),
             Value::Array(items) => {
                 self.0.update(b"[");
-                items.iter().for_each(|item| self.value(item));
+                for item in items {
+                    self.value(item);
+                }
                 self.end();
             }
             Value::Object(map) => self.map(map),

@@ -102,3 +102,31 @@ fn legacy_annotations_go_unless_the_manifest_has_them() {
     );
     assert_eq!(patch(&object, &live(json!(null), &annotations), managers), None);
 }
+
+#[test]
+fn entries_of_other_versions_are_rewritten_with_or_without_a_takeover() {
+    let managers = Managers { own: OWN, overridden: &[] };
+    let versioned = |mut entry: Value, version: &str| {
+        entry["apiVersion"] = json!(version);
+        entry
+    };
+    let own = entry(OWN, "Apply", &json!({"f:a": {}}));
+    let other =
+        versioned(json!({"manager": "x", "operation": "Update", "subresource": "status", "fieldsV1": {}}), "v0");
+    let kubectl = versioned(entry("kubectl", "Update", &json!({"f:b": {}})), "v0");
+    let desired = live(json!(null), &json!(null));
+    let fields = |managers, entries: &[&Value]| {
+        let patch = patch_to_version(&live(json!(entries), &json!(null)), &desired, managers, "v1")?;
+        assert_eq!(patch.last(), Some(&json!({"op": "replace", "path": "/metadata/resourceVersion", "value": "7"})));
+        assert_eq!(patch.len(), 2, "{patch:?}");
+        Some(patch[0]["value"].clone())
+    };
+    assert_eq!(fields(Some(managers), &[&own]), None);
+    assert_eq!(fields(None, &[&own, &versioned(kubectl.clone(), "v1")]), None);
+    assert_eq!(fields(None, &[&own, &other]), Some(json!([own, versioned(other.clone(), "v1")])));
+    assert_eq!(
+        fields(Some(managers), &[&own, &other, &kubectl]),
+        Some(json!([entry(OWN, "Apply", &json!({"f:a": {}, "f:b": {}})), versioned(other.clone(), "v1")]))
+    );
+    assert_eq!(fields(None, &[&kubectl]), Some(json!([versioned(kubectl.clone(), "v1")])));
+}

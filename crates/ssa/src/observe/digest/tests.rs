@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sluice_manifest::Object;
 
-use super::{DesiredDigest, OwnedDigest, authors, owned_digest};
+use super::{DesiredDigest, OwnedDigest, authors, owned_digest, writers};
 
 const MANAGER: &str = "kustomize-controller";
 
@@ -64,7 +64,10 @@ fn what_is_not_ours_does_not_change_the_digest() {
         ("/metadata/managedFields/0/time", json!("2025-01-01T00:00:00Z")),
         ("/metadata/managedFields/1/time", json!("2025-01-01T00:00:00Z")),
         ("/metadata/managedFields/-", json!({"manager": "other", "operation": "Update", "fieldsV1": {"f:data": {}}})),
-        ("/metadata/managedFields/-", json!({"manager": "kubectl-edit", "operation": "Update", "subresource": "status"})),
+        (
+            "/metadata/managedFields/-",
+            json!({"manager": "kubectl-edit", "operation": "Update", "subresource": "status"}),
+        ),
         ("/metadata/labels/foreign", json!("1")),
         ("/metadata/annotations/foreign", json!("2")),
         ("/spec/replicas", json!(4)),
@@ -91,7 +94,10 @@ fn what_is_ours_changes_the_digest() {
         ("/metadata/labels/fluxcd.io~1sync-gc-mark", json!("x")),
         ("/metadata/managedFields/0/manager", json!("someone-else")),
         ("/metadata/managedFields/0/fieldsV1", json!({"f:metadata": {"f:labels": {"f:app": {}}}})),
-        ("/metadata/managedFields/-", json!({"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {}}})),
+        (
+            "/metadata/managedFields/-",
+            json!({"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:data": {}}}),
+        ),
         ("/metadata/managedFields/-", json!({"manager": MANAGER, "operation": "Update", "fieldsV1": {}})),
         ("/metadata/managedFields/-", json!({"manager": "legacy-tool", "operation": "Apply", "fieldsV1": {}})),
         ("/spec/args/1", json!("changed")),
@@ -130,20 +136,33 @@ fn malformed_field_sets_are_no_reason_to_fail() {
 #[test]
 fn the_last_writers_are_named_when_they_wrote_after_us() {
     let entry = |manager: &str, time: &str, fields: Value| json!({"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields});
-    let own = json!({"manager": MANAGER, "operation": "Apply", "time": "2024-01-01T00:00:05Z", "fieldsV1": {"f:spec": {}}});
+    let own =
+        json!({"manager": MANAGER, "operation": "Apply", "time": "2024-01-01T00:00:05Z", "fieldsV1": {"f:spec": {}}});
     for (entries, expected) in [
-        (json!([own, entry("kubectl-edit", "2024-01-01T00:00:06Z", json!({"f:spec": {}})),
-            entry("old", "2024-01-01T00:00:01Z", json!({"f:spec": {}}))]), vec!["kubectl-edit"]),
+        (
+            json!([
+                own,
+                entry("kubectl-edit", "2024-01-01T00:00:06Z", json!({"f:spec": {}})),
+                entry("old", "2024-01-01T00:00:01Z", json!({"f:spec": {}}))
+            ]),
+            vec!["kubectl-edit"],
+        ),
         (json!([own, entry("old", "2024-01-01T00:00:04Z", json!({"f:spec": {}}))]), vec![]),
-        (json!([own, entry("controller", "2024-01-01T00:00:09Z", json!({"f:status": {}})),
-            entry("b", "2024-01-01T00:00:07Z", json!({"f:spec": {}})),
-            entry("a", "2024-01-01T00:00:07Z", json!({"f:data": {}}))]), vec!["a", "b"]),
+        (
+            json!([
+                own,
+                entry("controller", "2024-01-01T00:00:09Z", json!({"f:status": {}})),
+                entry("b", "2024-01-01T00:00:07Z", json!({"f:spec": {}})),
+                entry("a", "2024-01-01T00:00:07Z", json!({"f:data": {}}))
+            ]),
+            vec!["a", "b"],
+        ),
         (json!([entry("a", "2024-01-01T00:00:07Z", json!({"f:data": {}}))]), vec!["a"]),
         (json!("odd"), vec![]),
     ] {
         let mut document = live();
         document["metadata"]["managedFields"] = entries.clone();
-        assert_eq!(authors(&Object::new(document).unwrap(), MANAGER), expected, "{entries}");
+        assert_eq!(authors(&Object::new(document).unwrap(), MANAGER, None), expected, "{entries}");
     }
 }
 
@@ -153,7 +172,29 @@ fn a_manifest_has_a_digest_of_all_its_content() {
     let plain = |data: Value| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": data});
     let base = of(plain(json!({"a": "1", "b": "2"})));
     assert_eq!(of(plain(json!({"b": "2", "a": "1"}))), base);
-    for other in [json!({"a": "1"}), json!({"a": "1b", "": "2"}), json!({"a": 1, "b": "2"}), json!({"a": "1", "b": ["2"]}), json!(null)] {
+    for other in [
+        json!({"a": "1"}),
+        json!({"a": "1b", "": "2"}),
+        json!({"a": 1, "b": "2"}),
+        json!({"a": "1", "b": ["2"]}),
+        json!(null),
+    ] {
         assert_ne!(of(plain(other.clone())), base, "{other}");
     }
+}
+
+#[test]
+fn who_wrote_since_a_former_look_is_told_from_who_wrote_in_the_same_second() {
+    let before = writers(&Object::new(live()).unwrap());
+    let names = |document: Value| authors(&Object::new(document).unwrap(), MANAGER, Some(&before));
+    assert_eq!(names(live()), [""; 0]);
+    let mut document = live();
+    let time = "2024-01-01T00:00:01Z";
+    let entries = document["metadata"]["managedFields"].as_array_mut().unwrap();
+    entries[0]["fieldsV1"]["f:spec"] = json!({});
+    entries.push(json!({"manager": "kubectl-edit", "operation": "Update", "time": time, "fieldsV1": {"f:spec": {}}}));
+    entries.push(json!({"manager": "observer", "operation": "Update", "time": time, "fieldsV1": {"f:status": {}}}));
+    assert_eq!(names(document.clone()), ["kubectl-edit"]);
+    document["metadata"]["managedFields"][1]["fieldsV1"] = json!({"f:spec": {"f:paused": {}}});
+    assert_eq!(names(document), ["hpa", "kubectl-edit"]);
 }

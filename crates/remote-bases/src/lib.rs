@@ -1,7 +1,10 @@
-//! [`NetworkSource`]: files and Git repositories of other hosts for `kustomize build`, over HTTP(S) with our own client and Git library.
+//! What a kustomization names on other hosts: [`NetworkSource`] fetches files and Git repositories over HTTP(S), with our own client and Git
+//! library.
 //!
 //! Everything is bounded: bytes, entries, time. Deliberately no credentials (neither from URLs nor from the machine), no SSH, no
 //! submodules (their directories are absent), no cache between two builds, and no work tree: a repository's tree is read into memory.
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sluice_git::{
     Auth, EntryKind, FetchError, Limits, Mirror, Reference, ReferenceError, ReferenceSpec, Remote, RemoteConfig,
@@ -32,6 +35,9 @@ pub enum RemoteSourceError {
     /// The URL has a user name or password.
     #[error("credentials in a URL are not supported")]
     Credentials,
+    /// Repositories are not to be fetched.
+    #[error("remote bases are disabled (--no-remote-bases)")]
+    Refused,
     /// The runtime or a temporary directory cannot be had.
     #[error("preparing to fetch")]
     Prepare(#[source] std::io::Error),
@@ -66,16 +72,46 @@ pub enum RemoteSourceError {
     Walk(#[from] WalkError),
 }
 
-/// Fetches over the network. It blocks, so it must not be used from within an async runtime.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct NetworkSource;
+/// Which remote things are fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Files and repositories.
+    #[default]
+    Everything,
+    /// Files only: what is left of remote bases under kustomize-controller's `--no-remote-bases`.
+    FilesOnly,
+}
+
+/// Fetches over the network. It blocks, so it must not be used on a thread that drives an async runtime.
+#[derive(Debug, Default)]
+pub struct NetworkSource {
+    scope: Scope,
+    used: AtomicBool,
+}
+
+impl NetworkSource {
+    /// A source that fetches what `scope` permits.
+    pub fn new(scope: Scope) -> Self {
+        Self { scope, used: AtomicBool::new(false) }
+    }
+
+    /// Whether anything was asked for: a build that did so may give something else next time, although its own files are the same.
+    pub fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+}
 
 impl RemoteSource for NetworkSource {
     fn file(&self, url: &str, max_bytes: usize) -> Result<Vec<u8>, sluice_kustomize::Cause> {
+        self.used.store(true, Ordering::Relaxed);
         Ok(block_on(fetch_file(url, max_bytes.min(MAX_FILE_BYTES)))?)
     }
 
     fn repository(&self, spec: &RepoSpec) -> Result<Box<dyn FileTree>, sluice_kustomize::Cause> {
+        self.used.store(true, Ordering::Relaxed);
+        if self.scope == Scope::FilesOnly {
+            return Err(RemoteSourceError::Refused.into());
+        }
         Ok(Box::new(block_on(fetch_tree(spec))?))
     }
 }
