@@ -16,14 +16,16 @@ fn is_ready(object: &Kustomization) -> bool {
 
 async fn counter(controller: &Controller, name: &str) -> Result<u64> {
     let metrics = controller.metrics().await?;
-    let line = metrics.lines().find(|line| line.starts_with(&format!("{name} "))).with_context(|| format!("no {name}"))?;
+    let line =
+        metrics.lines().find(|line| line.starts_with(&format!("{name} "))).with_context(|| format!("no {name}"))?;
     Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
 }
 
 #[tokio::test]
 async fn variables_are_put_in_and_their_change_is_applied_at_once() -> Result<()> {
     let stack = Stack::start().await?;
-    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: out\ndata:\n  key: ${greeting}-${name:=nobody}\n";
+    let template =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: out\ndata:\n  key: ${greeting}-${name:=nobody}\n";
     stack.repository("app", &[("a.yaml", template)])?;
     let _source = stack.source_controller()?.start().await?;
     let _kustomize = stack.kustomize_controller()?.start().await?;
@@ -35,7 +37,9 @@ async fn variables_are_put_in_and_their_change_is_applied_at_once() -> Result<()
             { "kind": "ConfigMap", "name": "absent", "optional": true },
             { "kind": "ConfigMap", "name": "vars" }] } });
     apply(&client, kustomization("app", "app", &spec)).await?;
-    let missing = |object: &Kustomization| ready(object).starts_with("False BuildFailed: substitute from 'ConfigMap/vars' error: ");
+    let missing = |object: &Kustomization| {
+        ready(object).starts_with("False BuildFailed: substitute from 'ConfigMap/vars' error: ")
+    };
     stack.kustomization("app", "the missing variables to be named", missing).await?;
 
     let vars = |name: &str| {
@@ -70,11 +74,14 @@ async fn a_service_account_may_do_what_it_may_and_errors_name_it() -> Result<()>
     let rights = json!([{ "apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"] }]);
     apply(&client, json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": { "name": "tenant" }, "rules": rights }))
         .await?;
-    apply(&client, json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": "tenant" },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tenant" },
-        "subjects": [{ "kind": "ServiceAccount", "name": "tenant", "namespace": NS }]
-    }))
+    apply(
+        &client,
+        json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": { "name": "tenant" },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tenant" },
+            "subjects": [{ "kind": "ServiceAccount", "name": "tenant", "namespace": NS }]
+        }),
+    )
     .await?;
     stack.kustomization("app", "the rights to be enough", is_ready).await?;
     stack.config_value("tenant", "key", "one").await?;
@@ -119,7 +126,8 @@ async fn a_kubeconfig_leads_to_another_cluster_for_apply_health_prune_and_deleti
     stack.kustomization("app", "the second revision", moved).await?;
     assert!(there.get_opt("gone").await?.is_none(), "what left is pruned there");
     app.delete().await?;
-    wait_until(PATIENCE, "the object there to go", async || Ok(there.get_opt("far").await?.is_none().then_some(()))).await
+    wait_until(PATIENCE, "the object there to go", async || Ok(there.get_opt("far").await?.is_none().then_some(())))
+        .await
 }
 
 #[tokio::test]
@@ -161,7 +169,11 @@ async fn a_revision_that_changes_nothing_of_a_path_builds_and_writes_nothing_the
         stack.kustomization(name, "the new revision", moved).await?;
     }
     stack.config_value("one", "key", "y").await?;
-    assert_eq!(counter(&kustomize, "sluice_kustomization_builds_total").await?, before + 1, "only the changed path is built");
+    assert_eq!(
+        counter(&kustomize, "sluice_kustomization_builds_total").await?,
+        before + 1,
+        "only the changed path is built"
+    );
     assert_eq!(maps.get("two").await?.metadata.resource_version, version);
 
     // A new file in the directory is a change, although no file that was read has changed.
@@ -219,10 +231,10 @@ async fn an_expression_over_a_dependency_decides_and_a_bad_one_is_refused_for_go
     let top = |expression: &str| json!({ "path": "./top", "dependsOn": [{ "name": "base", "readyExpr": expression }] });
     let wants = "has(dep.metadata.annotations) && dep.metadata.annotations['go'] == self.metadata.name";
     apply(&client, kustomization("top", "app", &top(wants))).await?;
-    let waits = |object: &Kustomization| {
+    let held_back = |object: &Kustomization| {
         ready(object) == "False DependencyNotReady: dependency 'apps/base' is not ready according to readyExpr eval"
     };
-    stack.kustomization("top", "the expression to hold it back", waits).await?;
+    stack.kustomization("top", "the expression to hold it back", held_back).await?;
     base.patch(json!({ "metadata": { "annotations": { "go": "top" } } })).await?;
     stack.kustomization("top", "the expression to let it go", is_ready).await?;
 
@@ -230,7 +242,9 @@ async fn an_expression_over_a_dependency_decides_and_a_bad_one_is_refused_for_go
     let stalled = |object: &Kustomization| ready(object).starts_with("False InvalidCELExpression: ");
     let bad = stack.kustomization("bad", "the refusal", stalled).await?;
     assert!(
-        ready(&bad).contains("Reconciliation failed terminally due to configuration error: failed to evaluate dependency base"),
+        ready(&bad).contains(
+            "Reconciliation failed terminally due to configuration error: failed to evaluate dependency base"
+        ),
         "{}",
         ready(&bad)
     );
@@ -241,14 +255,16 @@ async fn an_expression_over_a_dependency_decides_and_a_bad_one_is_refused_for_go
 async fn deletion_policies_and_the_order_of_a_set_that_goes_together() -> Result<()> {
     let stack = Stack::start().await?;
     let held = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: held\n  finalizers: [example.com/hold]\n";
-    let files = [("held/a.yaml", held.to_owned()), ("kept/a.yaml", config("kept", "x")), ("base/a.yaml", config("base", "x"))];
+    let files =
+        [("held/a.yaml", held.to_owned()), ("kept/a.yaml", config("kept", "x")), ("base/a.yaml", config("base", "x"))];
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     stack.repository("app", &files)?;
     let _source = stack.source_controller()?.start().await?;
     let _kustomize = stack.kustomize_controller()?.start().await?;
     let client = stack.client();
     apply(&client, repository(&stack, "app")).await?;
-    let kept = apply(&client, kustomization("kept", "app", &json!({ "path": "./kept", "deletionPolicy": "Orphan" }))).await?;
+    let kept =
+        apply(&client, kustomization("kept", "app", &json!({ "path": "./kept", "deletionPolicy": "Orphan" }))).await?;
     let base = apply(&client, kustomization("base", "app", &json!({ "path": "./base" }))).await?;
     let held = json!({
         "path": "./held", "prune": false, "deletionPolicy": "WaitForTermination", "timeout": "10m", "dependsOn": [{ "name": "base" }] });
@@ -260,8 +276,8 @@ async fn deletion_policies_and_the_order_of_a_set_that_goes_together() -> Result
     wait_until(PATIENCE, "the orphaning one to go", async || Ok(kept.get().await?.is_none().then_some(()))).await?;
     assert!(stack.has_config("kept").await?, "its object stays");
 
-    base.delete().await?;
     held.delete().await?;
+    base.delete().await?;
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), NS);
     wait_until(PATIENCE, "the held object to be deleted", async || {
         Ok(maps.get("held").await?.metadata.deletion_timestamp.map(|_| ()))

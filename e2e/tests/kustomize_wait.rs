@@ -59,12 +59,12 @@ async fn whoever_waits_holds_no_worker_and_goes_on_when_its_last_object_is_healt
     let event = stack.event("Kustomization", "slow", "ReconciliationSucceeded").await?;
     assert!(event.message.unwrap_or_default().starts_with("Reconciliation finished in "));
 
-    let stuck = json!({
+    let no_progress = json!({
         "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "unavailableReplicas": 1,
         "conditions": [{
             "type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "message": "no node would take it" }]
     });
-    set_status(&stack, "sick", stuck).await?;
+    set_status(&stack, "sick", no_progress).await?;
     let failed = |object: &Kustomization| ready(object).starts_with("False HealthCheckFailed: ");
     let sick = stack.kustomization("sick", "the failure", failed).await?;
     let text = "failed early due to stalled resources: [Deployment/apps/sick status: 'Failed'";
@@ -82,9 +82,7 @@ async fn whoever_waits_holds_no_worker_and_goes_on_when_its_last_object_is_healt
 #[tokio::test]
 async fn checks_and_expressions_are_obeyed_and_bad_ones_are_refused_for_good() -> Result<()> {
     let stack = Stack::start().await?;
-    let certificate = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: Bucket\nmetadata:\n  name: thing\nspec:\n  bucketName: x\n  \
-                       endpoint: x\n  interval: 1h\n  suspend: true\n";
-    stack.repository("app", &[("expr/a.yaml", certificate), ("check/a.yaml", &config("checked", "x"))])?;
+    stack.repository("app", &[("expr/a.yaml", &config("thing", "x")), ("check/a.yaml", &config("checked", "x"))])?;
     let _source = stack.source_controller()?.start().await?;
     let _kustomize = stack.kustomize_controller()?.start().await?;
     let client = stack.client();
@@ -92,23 +90,25 @@ async fn checks_and_expressions_are_obeyed_and_bad_ones_are_refused_for_good() -
     let expression = |current: &str| {
         json!({
             "path": "./expr", "wait": true, "timeout": "10m", "healthCheckExprs": [{
-                "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "Bucket", "current": current,
-                "failed": "has(metadata.annotations) && metadata.annotations['broken'] == 'yes'" }]
+                "apiVersion": "v1", "kind": "ConfigMap", "current": current,
+                "failed": "has(metadata.annotations) && 'broken' in metadata.annotations" }]
         })
     };
     let good = expression("has(metadata.annotations) && metadata.annotations['done'] == 'yes'");
     apply(&client, kustomization("expr", "app", &good)).await?;
     stack.kustomization("expr", "the wait for the expression", is_waiting).await?;
-    let bucket: Api<sluice_api::source::Bucket> = Api::namespaced(client.clone(), NS);
+    let maps: Api<k8s_openapi::api::core::v1::ConfigMap> = Api::namespaced(client.clone(), NS);
     let done = json!({ "metadata": { "annotations": { "done": "yes" } } });
-    bucket.patch("thing", &PatchParams::default(), &Patch::Merge(done)).await?;
+    maps.patch("thing", &PatchParams::default(), &Patch::Merge(done)).await?;
     stack.kustomization("expr", "what the expression says", is_ready).await?;
 
     apply(&client, kustomization("bad", "app", &expression("has("))).await?;
     let stalled = |object: &Kustomization| ready(object).starts_with("False InvalidCELExpression: ");
     let bad = stack.kustomization("bad", "the refusal", stalled).await?;
     assert!(
-        ready(&bad).contains("Reconciliation failed terminally due to configuration error: failed to create custom status evaluator"),
+        ready(&bad).contains(
+            "Reconciliation failed terminally due to configuration error: failed to create custom status evaluator"
+        ),
         "{}",
         ready(&bad)
     );

@@ -14,8 +14,8 @@ fi
 test_tools=${XDG_CACHE_HOME:-$HOME/.cache}/sluice/tools
 
 # Program and suite; the package has the program's name. trixie has no notation; a suite is otherwise the oldest that has it, because
-# what is built there runs on every later machine. docker-registry is not installed: its package starts a server on the machine.
-unpacked_tools=(docker-registry=trixie cosign=trixie oras=trixie notation=sid)
+# what is built there runs on every later machine. No server is installed: its package would start one on the machine.
+unpacked_tools=(docker-registry=trixie cosign=trixie oras=trixie notation=sid nats-server=bookworm prometheus-alertmanager=bookworm)
 
 # need_test_tools: everything that tests call and that is not there yet. Quick and quiet when all is there.
 need_test_tools() {
@@ -67,22 +67,28 @@ unpack_tools() {
 
 # unpack_tool WORK PROGRAM SUITE: one of them; moved into place only once it has run.
 unpack_tool() {
-  local work=$1 program=$2 suite=$3
+  local work=$1 program=$2 suite=$3 found
   ! have_unpacked_tool "$program" || return 0
   mkdir -p "$work/$program/root"
   # apt-get writes where it stands.
   (cd "$work/$program" && apt-get "${private[@]}" download -qq "$program/$suite") >>"$work/apt.log" 2>&1 ||
     { tail -n 20 "$work/apt.log" >&2; fail "the package $program of $suite could not be fetched"; }
   dpkg -x "$work/$program/$program"_*.deb "$work/$program/root"
-  HOME=$work "$work/$program/root/usr/bin/$program" "$(version_argument "$program")" >>"$work/apt.log" 2>&1 ||
+  found=$work/$program/root/usr/bin/$program
+  [ -x "$found" ] || found=$work/$program/root/usr/sbin/$program
+  # Debian's Alertmanager reads its templates from where the package would have installed them. The test kit makes some where it starts it; the
+  # new path is as long as the old one.
+  [ "$program" != prometheus-alertmanager ] ||
+    LC_ALL=C sed -i 's#/usr/share/prometheus/alertmanager\([^/]\)#/proc/self/cwd/templates/././././.\1#' "$found"
+  HOME=$work "$found" "$(version_argument "$program")" >>"$work/apt.log" 2>&1 ||
     { tail -n 20 "$work/apt.log" >&2; fail "$program of $suite does not run on this machine"; }
-  mv "$work/$program/root/usr/bin/$program" "$test_tools/root/usr/bin/$program"
+  mv "$found" "$test_tools/root/usr/bin/$program"
 }
 
 # version_argument PROGRAM: what makes it say its version and do nothing.
 version_argument() {
   case $1 in
-  docker-registry) printf -- --version ;;
+  docker-registry | nats-server | prometheus-alertmanager) printf -- --version ;;
   *) printf version ;;
   esac
 }

@@ -200,15 +200,7 @@ pub fn pack_tree<'a, W: Write>(
 }
 
 /// Writes a normalised archive, entry by entry and without holding any content.
-pub struct TarGzBuilder<W: Write> {
-    out: Blocks<GzEncoder<W>>,
-    limits: PackLimits,
-    summary: PackSummary,
-    /// The path of the entry before, to check the order; empty for the root.
-    previous: Vec<u8>,
-    /// Reused for headers and for content.
-    buffer: Vec<u8>,
-}
+pub struct TarGzBuilder<W: Write>(TarBuilder<GzEncoder<W>>);
 
 impl<W: Write> TarGzBuilder<W> {
     /// Starts an archive with its root entry.
@@ -216,10 +208,58 @@ impl<W: Write> TarGzBuilder<W> {
     /// # Errors
     /// [`PackError::Write`], or [`PackError::TooManyEntries`] when not even the root is permitted.
     pub fn new(out: W, limits: PackLimits) -> Result<Self, PackError> {
-        let out =
-            GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(out, Compression::new(DEFLATE_LEVEL));
-        let (summary, buffer) = (PackSummary::default(), Vec::new());
-        let mut archive = Self { out: Blocks::new(out), limits, summary, previous: Vec::new(), buffer };
+        TarBuilder::new(encoder(out), limits).map(Self)
+    }
+
+    /// Adds a directory.
+    ///
+    /// # Errors
+    /// As [`TarBuilder::directory`].
+    pub fn directory(&mut self, path: impl AsRef<[u8]>) -> Result<(), PackError> {
+        self.0.directory(path)
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// As [`TarBuilder::file`].
+    pub fn file(&mut self, path: impl AsRef<[u8]>, mode: FileMode, content: Content<'_>) -> Result<(), PackError> {
+        self.0.file(path, mode, content)
+    }
+
+    /// Ends the archive and returns the output and what was packed. The output is not flushed.
+    ///
+    /// # Errors
+    /// [`PackError::Write`].
+    pub fn finish(self) -> Result<(W, PackSummary), PackError> {
+        let (out, summary) = self.0.finish()?;
+        Ok((out.finish().map_err(PackError::Write)?, summary))
+    }
+}
+
+/// The compression that is part of the normalised form.
+pub(crate) fn encoder<W: Write>(out: W) -> GzEncoder<W> {
+    GzBuilder::new().mtime(0).operating_system(UNKNOWN_SYSTEM).write(out, Compression::new(DEFLATE_LEVEL))
+}
+
+/// Writes the tar of a normalised archive, in blocks of one size, to what compresses it.
+pub struct TarBuilder<W: Write> {
+    out: Blocks<W>,
+    limits: PackLimits,
+    summary: PackSummary,
+    /// The path of the entry before, to check the order; empty for the root.
+    previous: Vec<u8>,
+    /// Reused for headers.
+    buffer: Vec<u8>,
+    /// Reused for content; always [`COPY_BUFFER_BYTES`] long, since to fill it anew for each of many small files takes longer than they do.
+    content: Box<[u8]>,
+}
+
+impl<W: Write> TarBuilder<W> {
+    pub(crate) fn new(out: W, limits: PackLimits) -> Result<Self, PackError> {
+        let (summary, content) = (PackSummary::default(), vec![0; COPY_BUFFER_BYTES].into());
+        let (previous, buffer) = (Vec::new(), Vec::new());
+        let mut archive = Self { out: Blocks::new(out), limits, summary, previous, buffer, content };
         archive.header(&Header {
             path: b".",
             kind: TypeFlag::Directory,
@@ -258,13 +298,9 @@ impl<W: Write> TarGzBuilder<W> {
         Ok(())
     }
 
-    /// Ends the archive and returns the output and what was packed. The output is not flushed.
-    ///
-    /// # Errors
-    /// [`PackError::Write`].
-    pub fn finish(mut self) -> Result<(W, PackSummary), PackError> {
+    pub(crate) fn finish(mut self) -> Result<(W, PackSummary), PackError> {
         self.out.write_all(&[0; 2 * BLOCK_BYTES]).map_err(PackError::Write)?;
-        let out = self.out.finish().and_then(GzEncoder::finish).map_err(PackError::Write)?;
+        let out = self.out.finish().map_err(PackError::Write)?;
         Ok((out, self.summary))
     }
 
@@ -294,10 +330,9 @@ impl<W: Write> TarGzBuilder<W> {
     /// Copies exactly `size` bytes and the padding after them. A file that shrank or grew since it was listed is an
     /// error: a short one would shift every header behind it, a long one would be cut in silence.
     fn content(&mut self, path: &[u8], size: u64, mut reader: Box<dyn Read + '_>) -> Result<(), PackError> {
-        self.buffer.resize(COPY_BUFFER_BYTES, 0);
         let mut left = size;
         loop {
-            let count = match reader.read(&mut self.buffer) {
+            let count = match reader.read(&mut self.content) {
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(source) => return Err(PackError::Read { path: printable(path), source }),
@@ -307,7 +342,7 @@ impl<W: Write> TarGzBuilder<W> {
                 Some(rest) if count > 0 => left = rest,
                 _ => return Err(PackError::Size(printable(path))),
             }
-            self.out.write_all(&self.buffer[..count]).map_err(PackError::Write)?;
+            self.out.write_all(&self.content[..count]).map_err(PackError::Write)?;
         }
         let padding = size.next_multiple_of(BLOCK_BYTES as u64) - size;
         let zeros = [0; BLOCK_BYTES];

@@ -3,7 +3,7 @@
 //! Deliberately read-only, and without the exchange of a Secret's identity for a token: that comes from `sluice-cloud-identity` and is given
 //! here as a bearer token. One reconcile is shorter than any token's life.
 
-mod answer;
+pub(crate) mod answer;
 mod endpoint;
 mod shared_key;
 

@@ -9,6 +9,9 @@
 
 mod azure;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gcs;
 mod index;
 mod key;

@@ -2,7 +2,7 @@
 //!
 //! Deliberately read-only, and without checksums beyond TLS: an entity tag is not a digest of the content for every object.
 
-mod answer;
+pub(crate) mod answer;
 mod endpoint;
 mod sign;
 

@@ -50,7 +50,7 @@ pub async fn assume_role_with_ldap_identity(
     .await
 }
 
-fn credentials(bytes: &[u8]) -> Result<AwsCredentials, AnswerError> {
+pub(crate) fn credentials(bytes: &[u8]) -> Result<AwsCredentials, AnswerError> {
     let [mut access_key, mut secret_key, mut token, mut expiration] = [const { String::new() }; 4];
     walk(bytes, &["AssumeRoleWithLDAPIdentityResponse"], |element| {
         let target = match element.below_root() {

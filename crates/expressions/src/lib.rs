@@ -57,13 +57,16 @@ pub enum Output {
     Bool,
     /// A `string`, for [`Expression::evaluate_text`].
     Text,
+    /// Whatever it is, for [`Expression::evaluate_json`].
+    Any,
 }
 
 impl Output {
-    fn as_type(self) -> Type {
+    fn as_type(self) -> Option<Type> {
         match self {
-            Self::Bool => Type::Bool,
-            Self::Text => Type::Text,
+            Self::Bool => Some(Type::Bool),
+            Self::Text => Some(Type::Text),
+            Self::Any => None,
         }
     }
 }
@@ -124,6 +127,9 @@ pub enum EvaluateError {
     /// The result is no `string`.
     #[error("failed to evaluate CEL expression as string: '{0}'")]
     NotText(String),
+    /// The result is nothing that JSON has, such as a time or an optional value.
+    #[error("failed to evaluate CEL expression as a JSON value: '{0}'")]
+    NotJson(String),
 }
 
 /// An expression, ready to be evaluated any number of times, on any thread.
@@ -185,6 +191,17 @@ impl Expression {
             value.downcast_ref::<CelString>().map(|result| result.inner().to_owned())
         })?
         .ok_or_else(|| EvaluateError::NotText(self.text.clone()))
+    }
+
+    /// Evaluates to whatever JSON can hold, as [`Expression::evaluate_bool`] does to a `bool`. An `int` of the language becomes a whole
+    /// number and a `double` one with a fraction, so that [`Numbers::AsWritten`] reads the result back as it was.
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn evaluate_json(&self, variables: &[(&str, &Value)], numbers: Numbers) -> Result<Value, EvaluateError> {
+        self.evaluate(variables, numbers, |value| values::to_json(value))?
+            .ok_or_else(|| EvaluateError::NotJson(self.text.clone()))
     }
 
     fn evaluate<T: Send>(
@@ -276,8 +293,9 @@ fn read_here(environment: &Env, text: &str, declared: Option<Declared<'_>>) -> R
     if let Some((variables, output)) = declared {
         let found = Checker::new(variables).infer(node);
         let found = found.map_err(|error| parse(issue(program.source_info(), text, &error)))?;
-        let expected = output.as_type();
-        if found != expected {
+        if let Some(expected) = output.as_type()
+            && found != expected
+        {
             return Err(CompileError::OutputType { expected: expected.to_string(), found: found.to_string() });
         }
     }

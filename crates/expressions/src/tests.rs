@@ -436,3 +436,59 @@ fn unusable_checks_are_named_by_their_place() {
                  failed to parse the CEL expression 'a.': ERROR: <input>:1:3: ";
     assert!(failure(&[broken]).starts_with(start), "{}", failure(&[broken]));
 }
+
+#[test]
+fn filters_of_webhooks_see_doubles_and_need_a_bool() {
+    let req = json!({"tag": "v1.2", "n": 3, "tags": ["a", "b"], "data": "aGk=", "flag": true, "list": []});
+    let res = json!({"apiVersion": "v1", "kind": "Bucket", "metadata": {"name": "web", "labels": {"x": "y"}}});
+    let filter = |text: &str| Expression::compile(text, &["res", "req"], Output::Bool);
+    for text in [
+        "req.tags.first().value() == 'a' && req.tags.last().value() == 'b' && !req.list.first().hasValue()",
+        "req.tag.split('.').last().value() == '2' && 'V1'.lowerAscii() == req.tag.split('.').first().value()",
+        "sets.contains(req.tags, ['b']) && sets.intersects(req.tags, ['z', 'a'])",
+        "string(base64.decode(req.data)) == 'hi' && base64.encode(b'hi') == req.data",
+        "req.n == 3 && req.n > 2 && req.n < 3.5 && 2 < req.n",
+        "req.flag == true && res.metadata.name == 'web'",
+        "req.?missing.orValue('none') == 'none' && req.?tag.value() == 'v1.2'",
+        "res.metadata.name in req.tags || has(res.metadata.labels.x)",
+        "timestamp('2026-01-01T00:00:00Z').getHours() == 0",
+    ] {
+        let expression = filter(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(expression.evaluate_bool(&[("res", &res), ("req", &req)], Numbers::Doubles), Ok(true), "{text}");
+    }
+    for (text, found) in [("req.flag", "dyn"), ("req", "map(string, dyn)"), ("req.tags.first()", "optional_type(dyn)")]
+    {
+        let error = filter(text).expect_err(text).to_string();
+        let start = "CEL expression output type mismatch: expected bool, got ";
+        assert!(error.starts_with(start), "{text}: {error} instead of {found}");
+    }
+    for text in ["claims.sub == 'x'", "vars.x == 1", "req.tag == 1 && [1, 'a'].size() == 2", "1"] {
+        assert!(filter(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_result_of_any_type_becomes_json_and_reads_back_as_it_was() {
+    let claims = json!({"sub": "a:b", "n": 2.0, "groups": ["x"]});
+    let value = |text: &str| {
+        let expression = Expression::compile(text, &["claims", "vars"], Output::Any).expect(text);
+        expression.evaluate_json(&[("claims", &claims)], Numbers::AsWritten)
+    };
+    for (text, expected) in [
+        ("claims.sub.split(':')", json!(["a", "b"])),
+        ("claims.n", json!(2.0)),
+        ("size(claims.groups) + 1", json!(2)),
+        ("2u", json!(2)),
+        ("{'a': claims.groups, 'b': dyn(null)}", json!({"a": ["x"], "b": null})),
+        ("claims.sub == 'a:b'", json!(true)),
+    ] {
+        assert_eq!(value(text), Ok(expected), "{text}");
+    }
+    for text in ["b'x'", "timestamp('2026-01-01T00:00:00Z')", "{1: 2}", "claims.?sub", "[b'x']", "double"] {
+        assert_eq!(value(text), Err(EvaluateError::NotJson(text.to_owned())), "{text}");
+    }
+    assert!(matches!(value("claims.absent"), Err(EvaluateError::Failed { .. })));
+    let vars = json!({"n": 2});
+    let sum = Expression::compile("vars.n + 1 == 3", &["claims", "vars"], Output::Bool).expect("well typed");
+    assert_eq!(sum.evaluate_bool(&[("vars", &vars)], Numbers::AsWritten), Ok(true));
+}

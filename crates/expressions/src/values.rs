@@ -1,12 +1,12 @@
 //! JSON as values of the expression language, and how much a value weighs.
 //!
 //! Texts are borrowed from the JSON, lists and maps are built. Integers stay integers; what does not fit 64 signed bits is a double, as
-//! in Go's unstructured objects. Deliberately not here: the way back.
+//! in Go's unstructured objects. The way back is only for what JSON has.
 
 use std::collections::HashMap;
 
 use cel::common::types::{
-    CelBool, CelBytes, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelOptional, CelString,
+    CelBool, CelBytes, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelOptional, CelString, CelUInt,
 };
 use cel::common::value::Val;
 use serde_json::Value;
@@ -38,6 +38,42 @@ pub(crate) fn from_json(json: &Value, numbers: Numbers) -> Box<dyn Val + '_> {
             Box::new(CelMap::from(map))
         }
     }
+}
+
+/// The JSON value for a value of the language; `None` for what JSON lacks: bytes, times, types, optional values, keys other than texts.
+pub(crate) fn to_json(value: &dyn Val) -> Option<Value> {
+    if let Some(list) = value.downcast_ref::<CelList>() {
+        return list
+            .inner()
+            .iter()
+            .map(|item| to_json(item.as_ref()))
+            .collect::<Option<Vec<Value>>>()
+            .map(Value::Array);
+    }
+    if let Some(map) = value.downcast_ref::<CelMap>() {
+        let field = |key: &CelMapKey<'_>, item: &dyn Val| match key {
+            CelMapKey::String(name) => Some((name.inner().to_owned(), to_json(item)?)),
+            _ => None,
+        };
+        let fields = map.inner().iter().map(|(key, item)| field(key, item.as_ref()));
+        return fields.collect::<Option<serde_json::Map<String, Value>>>().map(Value::Object);
+    }
+    if let Some(text) = value.downcast_ref::<CelString>() {
+        return Some(Value::String(text.inner().to_owned()));
+    }
+    if let Some(number) = value.downcast_ref::<CelDouble>() {
+        return serde_json::Number::from_f64(*number.inner()).map(Value::Number);
+    }
+    if let Some(number) = value.downcast_ref::<CelInt>() {
+        return Some(Value::from(*number.inner()));
+    }
+    if let Some(number) = value.downcast_ref::<CelUInt>() {
+        return Some(Value::from(*number.inner()));
+    }
+    if let Some(truth) = value.downcast_ref::<CelBool>() {
+        return Some(Value::Bool(*truth.inner()));
+    }
+    value.downcast_ref::<CelNull>().map(|_| Value::Null)
 }
 
 /// What it costs to look at or copy all of a value, in units of one value.

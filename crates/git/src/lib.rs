@@ -13,7 +13,11 @@ mod advertisement;
 mod auth;
 mod error;
 mod fetch;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod mirror;
+mod object;
 mod object_id;
 mod pack_scan;
 mod pack_stream;
@@ -30,6 +34,9 @@ mod store;
 mod submodule;
 mod transport;
 mod tree;
+
+// Only for its feature `static`: libgit2 would otherwise take the zlib of the machine, which a minimal image does not have.
+use libz_sys as _;
 
 pub use auth::{Auth, AuthError, Credentials, Tls, auth_from_secret};
 pub use error::RemoteError;

@@ -6,8 +6,7 @@
 //!
 //! Deliberately checks no hashes and resolves no deltas; the indexer does.
 
-use miniz_oxide::inflate::stream::{InflateState, inflate};
-use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 /// Magic, version, number of objects.
 const HEADER: usize = 12;
@@ -17,6 +16,9 @@ const REF_DELTA: u8 = 7;
 
 /// A delta to an earlier entry, named by its distance.
 const OFS_DELTA: u8 = 6;
+
+/// The largest window of deflate, which git uses.
+const WINDOW_BITS: u8 = 15;
 
 /// Inflated at a time.
 const BUFFER: usize = 32 << 10;
@@ -74,14 +76,14 @@ pub(crate) struct PackScan {
     left: u32,
     count: [u8; 4],
     limit: u64,
-    inflate: Box<InflateState>,
+    inflate: Inflate,
     buffer: Vec<u8>,
 }
 
 impl PackScan {
     /// No object may have more than `limit` bytes, alone or as the result of a delta.
     pub(crate) fn new(limit: u64) -> Self {
-        let inflate = InflateState::new_boxed(DataFormat::Zlib);
+        let inflate = Inflate::new(true, WINDOW_BITS);
         Self { at: At::Header(0), left: 0, count: [0; 4], limit, inflate, buffer: vec![0; BUFFER] }
     }
 
@@ -122,7 +124,7 @@ impl PackScan {
                 }
             };
             if let Some((size, is_delta)) = data {
-                self.inflate.reset(DataFormat::Zlib);
+                self.inflate.reset(true);
                 self.at = At::Data(Data { size, inflated: 0, delta: is_delta.then(DeltaSizes::default) });
             }
             piece = rest;
@@ -147,27 +149,32 @@ impl PackScan {
     /// Inflates a part of an entry; returns what it did not take.
     fn data<'a>(&mut self, piece: &'a [u8]) -> Result<&'a [u8], ScanError> {
         let At::Data(data) = &mut self.at else { return Ok(piece) };
-        let step = inflate(&mut self.inflate, piece, &mut self.buffer, MZFlush::None);
-        data.inflated += step.bytes_written as u64;
+        let before = (self.inflate.total_in(), self.inflate.total_out());
+        let step = self.inflate.decompress(piece, &mut self.buffer, InflateFlush::NoFlush);
+        // No more than the two slices have, so that these are sizes.
+        let consumed = usize::try_from(self.inflate.total_in() - before.0).map_err(|_| ScanError::Damaged)?;
+        let written = usize::try_from(self.inflate.total_out() - before.1).map_err(|_| ScanError::Damaged)?;
+        data.inflated += written as u64;
         if data.inflated > data.size {
             return Err(ScanError::Damaged);
         }
         if let Some(sizes) = &mut data.delta {
-            for byte in &self.buffer[..step.bytes_written] {
+            for byte in &self.buffer[..written] {
                 if sizes.read < 2 && sizes.take(*byte)? > self.limit {
                     return Err(ScanError::TooLarge(self.limit));
                 }
             }
         }
-        match step.status {
-            Ok(MZStatus::StreamEnd) => {
+        match step {
+            Ok(Status::StreamEnd) => {
                 self.left -= 1;
                 self.at = next_entry(self.left);
             }
-            Ok(MZStatus::Ok) | Err(MZError::Buf) if step.bytes_consumed + step.bytes_written > 0 => {}
-            _ => return Err(ScanError::Damaged),
+            // Without progress it would go on for ever.
+            Ok(Status::Ok | Status::BufError) if consumed + written > 0 => {}
+            Ok(_) | Err(_) => return Err(ScanError::Damaged),
         }
-        Ok(&piece[step.bytes_consumed..])
+        Ok(&piece[consumed..])
     }
 }
 
@@ -195,7 +202,7 @@ fn shifted(bits: u8, shift: u32) -> Result<u64, ScanError> {
 
 #[cfg(test)]
 mod tests {
-    use miniz_oxide::deflate::compress_to_vec_zlib;
+    use zlib_rs::{Deflate, DeflateFlush};
 
     use super::*;
 
@@ -213,6 +220,14 @@ mod tests {
         }
     }
 
+    fn deflated(content: &[u8]) -> Vec<u8> {
+        let mut deflate = Deflate::new(6, true, WINDOW_BITS);
+        let mut bytes = vec![0; content.len() + 100];
+        assert_eq!(deflate.compress(content, &mut bytes, DeflateFlush::Finish), Ok(Status::StreamEnd));
+        bytes.truncate(usize::try_from(deflate.total_out()).unwrap());
+        bytes
+    }
+
     /// An entry of an announced size, whatever its content is.
     fn entry(kind: u8, size: u64, between: &[u8], content: &[u8]) -> Vec<u8> {
         let more = size > 0x0f;
@@ -221,7 +236,7 @@ mod tests {
             bytes.extend(varint(size >> 4));
         }
         bytes.extend_from_slice(between);
-        bytes.extend(compress_to_vec_zlib(content, 6));
+        bytes.extend(deflated(content));
         bytes
     }
 

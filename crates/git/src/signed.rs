@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use git2::{ObjectType, Repository};
+use git2::ObjectType;
 
-use crate::{ObjectId, StoreError};
+use crate::{ObjectId, StoreError, object};
 
 /// The largest commit or tag that is read. Theirs are messages of people, and of tools that list changes.
 const MAX_OBJECT: usize = 10 << 20;
@@ -62,7 +62,7 @@ pub(crate) fn read_tag(dir: &Path, id: ObjectId) -> Result<SignedTag, StoreError
 /// An object's bytes; `None` when it is of another type.
 fn read(dir: &Path, id: ObjectId, expected: ObjectType) -> Result<Option<Vec<u8>>, StoreError> {
     let failed = |source| StoreError::Read { id, source };
-    let repository = Repository::open_bare(dir).map_err(failed)?;
+    let repository = object::open(dir).map_err(failed)?;
     let odb = repository.odb().map_err(failed)?;
     let oid = id.to_git2().map_err(failed)?;
     let (size, found) = odb.read_header(oid).map_err(failed)?;
@@ -72,7 +72,7 @@ fn read(dir: &Path, id: ObjectId, expected: ObjectType) -> Result<Option<Vec<u8>
     if size > MAX_OBJECT {
         return Err(StoreError::TooLarge { id, limit: MAX_OBJECT });
     }
-    Ok(Some(odb.read(oid).map_err(failed)?.data().to_vec()))
+    Ok(Some(object::read(&odb, oid).map_err(failed)?.data().to_vec()))
 }
 
 /// The value of a header; headers end at the first empty line.

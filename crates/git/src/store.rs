@@ -16,7 +16,7 @@ use git2::{Repository, RepositoryInitOptions};
 use tokio::sync::mpsc;
 
 use crate::pack_scan::{PackScan, ScanError};
-use crate::{Commit, EntryKind, ObjectId, SubmoduleError, Target, submodule, tree};
+use crate::{Commit, EntryKind, ObjectId, SubmoduleError, Target, object, submodule, tree};
 
 /// Names the last commit whose tree is here as a whole.
 const TIP: &str = "refs/sluice/tip";
@@ -115,7 +115,7 @@ impl Store {
         remove_leftovers(&packs(&self.dir));
         let usage = self.usage().unwrap_or_default();
         let fits = usage.bytes <= self.max_bytes && usage.packs <= MAX_PACKS;
-        match Repository::open_bare(&self.dir) {
+        match object::open(&self.dir) {
             Ok(repository) if fits => Ok(tip(&repository)),
             _ => self.recreate().map(|()| None),
         }
@@ -144,7 +144,7 @@ impl Store {
 
     /// Whether the target is here already, so that nothing has to be fetched.
     pub(crate) fn has(&self, target: &Target) -> bool {
-        let Ok(repository) = Repository::open_bare(&self.dir) else { return false };
+        let Ok(repository) = object::open(&self.dir) else { return false };
         let exists = |id: ObjectId| repository.odb().and_then(|odb| Ok(odb.exists(id.to_git2()?))).unwrap_or(false);
         tip(&repository) == Some(target.commit) && exists(target.commit) && target.tag.is_none_or(exists)
     }
@@ -157,7 +157,7 @@ impl Store {
         max_object: u64,
     ) -> Result<u32, StoreError> {
         let mut scan = PackScan::new(max_object);
-        let repository = Repository::open_bare(&self.dir).map_err(StoreError::Pack)?;
+        let repository = object::open(&self.dir).map_err(StoreError::Pack)?;
         let odb = repository.odb().map_err(StoreError::Pack)?;
         let mut writer = odb.packwriter().map_err(StoreError::Pack)?;
         let stopped = Arc::clone(stop);
@@ -192,7 +192,7 @@ impl Store {
         &self,
         targets: impl Iterator<Item = &'a Target>,
     ) -> Result<Option<(Target, Commit)>, StoreError> {
-        let repository = Repository::open_bare(&self.dir).map_err(StoreError::Reference)?;
+        let repository = object::open(&self.dir).map_err(StoreError::Reference)?;
         let mut newest: Option<(Target, Commit)> = None;
         for target in targets {
             let commit = read_commit(&repository, target.commit)?;
@@ -211,7 +211,7 @@ impl Store {
     /// The submodules of a commit: those that both its tree and its `.gitmodules` name.
     pub(crate) fn submodules(&self, commit: ObjectId) -> Result<Vec<Gitlink>, StoreError> {
         let read = |source| StoreError::Read { id: commit, source };
-        let repository = Repository::open_bare(&self.dir).map_err(read)?;
+        let repository = object::open(&self.dir).map_err(read)?;
         let object = repository.find_object(commit.to_git2().map_err(read)?, None).map_err(read)?;
         let root = object.peel_to_tree().map_err(read)?;
         let Some(file) = root.get_name_bytes(b".gitmodules") else { return Ok(Vec::new()) };
@@ -219,13 +219,14 @@ impl Store {
         if !matches!(tree::kind(&file), Some(EntryKind::File | EntryKind::Executable)) {
             return Ok(Vec::new());
         }
-        let (size, _) = repository.odb().and_then(|odb| odb.read_header(file.id())).map_err(read)?;
+        let odb = repository.odb().map_err(read)?;
+        let (size, _) = odb.read_header(file.id()).map_err(read)?;
         if size > submodule::MAX_FILE {
             return Err(SubmoduleError::FileTooLarge.into());
         }
-        let text = repository.find_blob(file.id()).map_err(read)?;
+        let text = object::read(&odb, file.id()).map_err(read)?;
         let mut found = Vec::new();
-        for (path, url) in submodule::parse(text.content())? {
+        for (path, url) in submodule::parse(text.data())? {
             let entry = root.get_path(Path::new(OsStr::from_bytes(&path)));
             if let Ok(entry) = entry
                 && tree::kind(&entry) == Some(EntryKind::Submodule)
@@ -334,7 +335,9 @@ fn check_tag(repository: &Repository, target: &Target) -> Result<(), StoreError>
 
 fn read_commit(repository: &Repository, id: ObjectId) -> Result<Commit, StoreError> {
     let read = |source| StoreError::Read { id, source };
-    let object = repository.find_object(id.to_git2().map_err(read)?, None).map_err(read)?;
+    let id_here = id.to_git2().map_err(read)?;
+    repository.odb().and_then(|odb| object::read(&odb, id_here).map(drop)).map_err(read)?;
+    let object = repository.find_object(id_here, None).map_err(read)?;
     let commit = object.as_commit().ok_or(StoreError::NotACommit(id))?;
     let subject = String::from_utf8_lossy(commit.summary_bytes().unwrap_or_default()).into_owned();
     Ok(Commit { id, subject, committed_at: commit.time().seconds() })

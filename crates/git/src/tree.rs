@@ -3,14 +3,15 @@
 //! Submodules that were fetched appear as the directories that they are; others, and symbolic links, are reported as what they are.
 //! Deliberately no ignore rules and no archive.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use git2::{ObjectType, Repository};
+use git2::{ObjectType, Odb, Repository};
 use tokio::sync::OwnedRwLockReadGuard;
 
 use crate::sparse::{Place, SparsePaths};
-use crate::{ObjectId, StoreError};
+use crate::{ObjectId, StoreError, object};
 
 /// What a visitor may fail with.
 pub type VisitError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,7 +23,7 @@ pub struct WalkLimits {
     pub entries: usize,
     /// Directories within each other.
     pub depth: usize,
-    /// The sum of all files' sizes, in bytes.
+    /// Bytes of the contents that are read, all together: what nobody looks at costs nothing.
     pub bytes: u64,
 }
 
@@ -113,9 +114,11 @@ struct Source {
 impl Source {
     fn open(dir: &Path, commit: ObjectId) -> Result<Self, StoreError> {
         let read = |source| StoreError::Read { id: commit, source };
-        let repository = Repository::open_bare(dir).map_err(read)?;
+        let repository = object::open(dir).map_err(read)?;
         let root = {
-            let object = repository.find_object(commit.to_git2().map_err(read)?, None).map_err(read)?;
+            let id = commit.to_git2().map_err(read)?;
+            repository.odb().and_then(|odb| object::read(&odb, id).map(drop)).map_err(read)?;
+            let object = repository.find_object(id, None).map_err(read)?;
             object.as_commit().ok_or(StoreError::NotACommit(commit))?.tree_id()
         };
         Ok(Self { repository, root })
@@ -132,14 +135,31 @@ impl std::fmt::Debug for Tree {
 pub struct Entry<'a> {
     path: &'a [u8],
     kind: EntryKind,
-    size: u64,
     id: git2::Oid,
-    repository: &'a Repository,
+    odb: &'a Odb<'a>,
+    budget: &'a Budget,
+}
+
+/// Bytes of content read so far, and how many may be.
+struct Budget {
+    spent: Cell<u64>,
+    limit: u64,
+}
+
+impl Budget {
+    fn spend(&self, bytes: usize) -> Result<(), WalkError> {
+        let spent = self.spent.get().saturating_add(bytes as u64);
+        self.spent.set(spent);
+        if spent > self.limit {
+            return Err(WalkError::Limit { what: "bytes", limit: self.limit });
+        }
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Entry({:?} {}, {} bytes)", self.kind, lossy(self.path), self.size)
+        write!(f, "Entry({:?} {})", self.kind, lossy(self.path))
     }
 }
 
@@ -155,11 +175,6 @@ impl Entry<'_> {
         self.kind
     }
 
-    /// The size of the content in bytes; 0 for directories and submodules.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The object: the blob, the tree, or the submodule's commit.
     pub fn id(&self) -> ObjectId {
         self.id.into()
@@ -167,16 +182,20 @@ impl Entry<'_> {
 
     /// Reads the content and hands it to `use_content`: a file's bytes, a link's target. Empty for directories and submodules.
     ///
-    /// The content is in memory as a whole; its size is known before from [`Entry::size`].
+    /// The content is in memory as a whole: no object of a mirror is larger than the remote's limit for one.
     ///
     /// # Errors
-    /// [`WalkError::Read`].
+    /// [`WalkError::Read`], and [`WalkError::Limit`] when the contents read are too large together.
     pub fn with_content<T>(&self, use_content: impl FnOnce(&[u8]) -> T) -> Result<T, WalkError> {
         match self.kind {
             EntryKind::Directory | EntryKind::Submodule => Ok(use_content(&[])),
             EntryKind::File | EntryKind::Executable | EntryKind::Symlink => {
-                let blob = self.repository.find_blob(self.id).map_err(|source| read_error(self.path, source))?;
-                Ok(use_content(blob.content()))
+                let blob = object::read(self.odb, self.id).map_err(|source| read_error(self.path, source))?;
+                if blob.kind() != ObjectType::Blob {
+                    return Err(read_error(self.path, git2::Error::from_str("a file's object is not a blob")));
+                }
+                self.budget.spend(blob.len())?;
+                Ok(use_content(blob.data()))
             }
         }
     }
@@ -222,7 +241,8 @@ impl Tree {
         for source in &self.sources {
             odbs.push(source.repository.odb().map_err(|source| read_error(b"", source))?);
         }
-        let mut walk = Walk { tree: self, odbs, paths, limits, entries: 0, bytes: 0, visitor };
+        let budget = Budget { spent: Cell::new(0), limit: limits.bytes };
+        let mut walk = Walk { tree: self, odbs: &odbs, paths, limits, budget: &budget, entries: 0, visitor };
         for path in paths.iter() {
             if !self.exists(path)? {
                 return Err(WalkError::Absent { path: lossy(path) });
@@ -250,11 +270,11 @@ impl Tree {
 
 struct Walk<'a> {
     tree: &'a Tree,
-    odbs: Vec<git2::Odb<'a>>,
+    odbs: &'a [Odb<'a>],
     paths: &'a SparsePaths,
     limits: WalkLimits,
+    budget: &'a Budget,
     entries: usize,
-    bytes: u64,
     visitor: &'a mut dyn FnMut(&Entry<'_>) -> Result<Visit, VisitError>,
 }
 
@@ -265,6 +285,7 @@ impl Walk<'_> {
             return Err(WalkError::Limit { what: "levels of directories", limit: self.limits.depth as u64 });
         }
         let repository = &self.tree.sources[source].repository;
+        object::read(&self.odbs[source], id).map_err(|source| read_error(path, source))?;
         let tree = repository.find_tree(id).map_err(|source| read_error(path, source))?;
         let mut children: Vec<_> = tree.iter().collect();
         // Git has a directory `a` where `a/` would stand, behind `a.txt`; an archive has it before.
@@ -301,36 +322,18 @@ impl Walk<'_> {
         if self.entries > self.limits.entries {
             return Err(WalkError::Limit { what: "entries", limit: self.limits.entries as u64 });
         }
-        let size = self.size(source, child.id(), kind).map_err(|source| read_error(path, source))?;
-        self.bytes = self.bytes.saturating_add(size);
-        if self.bytes > self.limits.bytes {
-            return Err(WalkError::Limit { what: "bytes", limit: self.limits.bytes });
-        }
         let tree = self.tree;
         let module = tree.modules.get(&path[..]).filter(|_| kind == EntryKind::Submodule && self.paths.is_empty());
         let (kind, source, id) = match module {
             Some(module) => (EntryKind::Directory, *module, tree.sources[*module].root),
             None => (kind, source, child.id()),
         };
-        let entry = Entry { path, kind, size, id, repository: &tree.sources[source].repository };
-        let visit = (self.visitor)(&entry).map_err(|source| WalkError::Visitor { path: lossy(path), source })?;
+        let entry = Entry { path, kind, id, odb: &self.odbs[source], budget: self.budget };
+        let visit = (self.visitor)(&entry).map_err(|source| visit_error(path, source))?;
         if kind == EntryKind::Directory && visit == Visit::Continue {
             self.directory(source, id, path, depth + 1)?;
         }
         Ok(())
-    }
-
-    fn size(&self, source: usize, id: git2::Oid, kind: EntryKind) -> Result<u64, git2::Error> {
-        match kind {
-            EntryKind::Directory | EntryKind::Submodule => Ok(0),
-            EntryKind::File | EntryKind::Executable | EntryKind::Symlink => {
-                let (size, found) = self.odbs[source].read_header(id)?;
-                if found != ObjectType::Blob {
-                    return Err(git2::Error::from_str("a file's object is not a blob"));
-                }
-                Ok(size as u64)
-            }
-        }
     }
 }
 
@@ -363,6 +366,14 @@ fn check_name(name: &[u8]) -> Result<(), &'static str> {
 
 pub(crate) fn lossy(path: &[u8]) -> String {
     String::from_utf8_lossy(path).chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// A visitor that hands on why an entry could not be read is not what failed.
+fn visit_error(path: &[u8], source: VisitError) -> WalkError {
+    match source.downcast::<WalkError>() {
+        Ok(own) => *own,
+        Err(source) => WalkError::Visitor { path: lossy(path), source },
+    }
 }
 
 fn read_error(path: &[u8], source: git2::Error) -> WalkError {

@@ -11,7 +11,7 @@ use kube::{Client, Resource};
 use sluice_api::ArtifactSource;
 use sluice_api::constants::controller;
 use sluice_api::kustomize::Kustomization;
-use sluice_cloud_identity::Platform;
+use sluice_cloud_identity::{Platform, Transport};
 use sluice_envsubst::Unset;
 use sluice_fetch::{ArtifactCache, FetchLimits, HostOverrides, OpenError};
 use sluice_http_client::{ClientConfig, ConfigError, HttpClient};
@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::{self, Clusters, TlsPolicy};
 use crate::flags::{FEATURE_GATES, Flags};
+use crate::kustomization::decrypt::{self, AccessSettings, KeySettings};
 use crate::kustomization::dependencies::BuiltInCheck;
 use crate::kustomization::drift::{Mode, Watchkeeper};
 use crate::kustomization::health::OnTrigger;
@@ -91,6 +92,7 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     };
     let kustomizations = Cache::with_index(index);
     let discovery = Arc::new(Discovery::new(client.clone()));
+    let identities = identities(&flags, &gates, &client, series.1);
     let keeper = DriftKeeper {
         kustomizations: kustomizations.clone(),
         recorder: process.recorder().clone(),
@@ -106,7 +108,12 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
         artifacts: ArtifactCache::new(&flags.artifact_cache_path, FetchLimits::default())
             .map_err(AppError::Artifacts)?,
         http: HttpClient::new(&ClientConfig::default()).map_err(AppError::Http)?,
-        clusters: clusters(&flags, &gates, &client, (&discovery, series.1))?,
+        clusters: clusters(&flags, &client, &discovery, identities.clone())?,
+        decryption: decrypt::Access {
+            identities,
+            transport: Transport::new(&ClientConfig::default()).map_err(AppError::Http)?,
+        },
+        key_services: sluice_sops::Services::client(&ClientConfig::default()).map_err(AppError::Http)?,
         observer: observer(&flags, &process, &discovery, keeper.clone()),
         watchkeeper: keeper.watchkeeper.clone(),
         metrics: series.0,
@@ -202,24 +209,38 @@ fn new_revision<K: Cached + ArtifactSource>(change: &Change<K>) -> Option<String
     (revision(&change.old).as_ref() != Some(&new)).then_some(new)
 }
 
-fn clusters(
-    flags: &Flags,
-    gates: &FeatureGates,
-    client: &Client,
-    (discovery, metrics): (&Arc<Discovery>, TokenMetrics),
-) -> Result<Clusters, AppError> {
+fn identities(flags: &Flags, gates: &FeatureGates, client: &Client, metrics: TokenMetrics) -> Identities {
     let settings = sluice_workload_identity::Settings {
         permission: identity_permission(gates),
         cache_size: flags.token_cache_max_size,
         cache_duration: flags.token_cache_max_duration,
     };
-    let identities = Identities::new(client.clone(), Platform::of_process(), settings, metrics);
+    Identities::new(client.clone(), Platform::of_process(), settings, metrics)
+}
+
+fn clusters(
+    flags: &Flags,
+    client: &Client,
+    discovery: &Arc<Discovery>,
+    identities: Identities,
+) -> Result<Clusters, AppError> {
     let settings = cluster::Settings {
         default_service_account: flags.default_service_account.clone(),
         default_kubeconfig_service_account: flags.default_kubeconfig_service_account.clone(),
         tls: if flags.insecure_kubeconfig_tls { TlsPolicy::MayBeInsecure } else { TlsPolicy::AlwaysVerify },
     };
     Clusters::new(client.clone(), Arc::clone(discovery), identities, settings).map_err(AppError::Http)
+}
+
+fn keys(flags: &Flags) -> KeySettings {
+    KeySettings {
+        age_secret: flags.sops_age_secret.clone(),
+        runtime_namespace: flags.common.runtime_namespace.clone(),
+        access: AccessSettings {
+            default_service_account: flags.default_decryption_service_account.clone(),
+            vault_config_map: flags.sops_vault_configmap.clone(),
+        },
+    }
 }
 
 fn identity_permission(gates: &FeatureGates) -> ServiceAccountIdentity {
@@ -281,8 +302,13 @@ fn settings(flags: &Flags, gates: &FeatureGates) -> Settings {
         requeue_dependency: flags.requeue_dependency,
         http_retry: flags.http_retry,
         access: if flags.no_cross_namespace_refs { Access::SameNamespace } else { Access::AnyNamespace },
-        remote_bases: if flags.no_remote_bases { remote_bases::Scope::FilesOnly } else { remote_bases::Scope::Everything },
+        remote_bases: if flags.no_remote_bases {
+            remote_bases::Scope::FilesOnly
+        } else {
+            remote_bases::Scope::Everything
+        },
         identity: identity_permission(gates),
+        keys: keys(flags),
         fail_fast: if gates.enabled("DisableFailFastBehavior") { FailFast::No } else { FailFast::Yes },
         on_trigger: if gates.enabled("CancelHealthCheckOnNewRevision") { OnTrigger::Cancel } else { OnTrigger::GoOn },
         hosts: HostOverrides { source_controller: host, source_watcher: None },

@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser};
 use crate::kustomization::drift::Mode;
+use clap::{ArgAction, Parser};
 use sluice_runtime::flags::{CommonFlags, ShardFlags, parse_bool, parse_duration};
 
 /// Builds Kustomizations and applies them.

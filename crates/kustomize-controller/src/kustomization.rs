@@ -9,6 +9,7 @@
 mod apply;
 mod build;
 mod configs;
+pub mod decrypt;
 pub mod dependencies;
 pub mod drift;
 mod finalize;
@@ -30,7 +31,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::{Client, ResourceExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client, ResourceExt};
 use sluice_api::Reconcilable;
 use sluice_api::constants::{condition, controller, reason};
 use sluice_api::kustomize::{Kustomization, KustomizationStatus};
@@ -76,6 +78,8 @@ pub struct Settings {
     pub remote_bases: Scope,
     /// Whether objects may be somebody else than the controller to clouds.
     pub identity: ServiceAccountIdentity,
+    /// Where keys for all objects are.
+    pub keys: decrypt::KeySettings,
     /// Whether one failed object ends a wait for health.
     pub fail_fast: FailFast,
     /// Whether a trigger does.
@@ -110,6 +114,10 @@ pub struct Parts {
     pub observer: Observer,
     /// Drift that keeps coming back.
     pub watchkeeper: Watchkeeper,
+    /// Identities for decryption.
+    pub decryption: decrypt::Access,
+    /// For services that keep keys.
+    pub key_services: HttpClient,
     /// Counts builds.
     pub metrics: BuildMetrics,
 }
@@ -141,8 +149,7 @@ impl KustomizationReconciler {
         let checks = Arc::new(health::checks(object)?);
         supported::check(object, self.settings.identity)?;
         let retry = GoDuration::new(self.settings.requeue_dependency).to_string();
-        let artifact =
-            self.parts.sources.artifact(object, self.settings.access, self.settings.lookup, &retry).await?;
+        let artifact = self.parts.sources.artifact(object, self.settings.access, self.settings.lookup, &retry).await?;
         let built_in = self.settings.built_in_check;
         dependencies::check(&self.parts.client, &self.parts.kustomizations, object, &artifact, built_in).await?;
         report.begin(&artifact);
@@ -154,9 +161,11 @@ impl KustomizationReconciler {
         let made = match self.recall(pass, &target, &sourced).await? {
             Recall::Same(made, digest) => {
                 report.digest = Some(digest);
-                made
+                *made
             }
-            Recall::Anew(basis, substitution) => self.make(pass, report, (&target, &sourced), (basis, substitution)).await?,
+            Recall::Anew(basis, substitution) => {
+                Box::pin(self.make(pass, report, (&target, &sourced), (basis, substitution))).await?
+            }
         };
         self.prune(object, report, &target, &made).await?;
         if let Some(remembered) = made.remembered {
@@ -178,7 +187,7 @@ impl KustomizationReconciler {
         let basis = Basis {
             generation: object.metadata.generation.unwrap_or(0),
             variables: self.memory.hash(&substitution),
-            keys: 0,
+            keys: self.memory.hash(self.version_of_keys(object).await?),
         };
         let known = self.memory.get(&pass.key).filter(|_| target.identity == TargetIdentity::Own);
         let in_step = |id: &ObjectId, digest| self.parts.observer.in_step(id, digest);
@@ -196,7 +205,20 @@ impl KustomizationReconciler {
         }
         let jobs_that_go = known.jobs_that_go.clone();
         let made = Made { changes, jobs_that_go, versions: HashMap::new(), remembered: None };
-        Ok(Recall::Same(made, known.digest.clone()))
+        Ok(Recall::Same(Box::new(made), known.digest.clone()))
+    }
+
+    /// The version of the Secret with the keys; `None` without one.
+    async fn version_of_keys(&self, object: &Kustomization) -> Result<Option<String>, verdict::Failure> {
+        let reference = object.spec.decryption.as_ref().and_then(|decryption| decryption.secret_ref.as_ref());
+        let Some(reference) = reference else { return Ok(None) };
+        let namespace = object.namespace().unwrap_or_default();
+        let api: Api<Secret> = Api::namespaced(self.parts.client.clone(), &namespace);
+        let found = api
+            .get_metadata_opt(&reference.name)
+            .await
+            .map_err(|error| decrypt::KeysError::read(&namespace, &reference.name, error))?;
+        Ok(found.and_then(|secret| secret.metadata.resource_version))
     }
 
     /// Builds and applies.
@@ -210,13 +232,15 @@ impl KustomizationReconciler {
         let object = pass.object.as_ref();
         report.stage(report::Stage::Building);
         self.parts.metrics.built();
-        let inputs = build::Inputs { substitution, remote: self.settings.remote_bases };
+        let Parts { client, decryption, key_services, .. } = &self.parts;
+        let decryptor = decrypt::decryptor(client, (decryption, key_services), &self.settings.keys, object).await?;
+        let inputs = build::Inputs { substitution, decryptor, remote: self.settings.remote_bases };
         let built = report.shown_if_slow(&pass.writer, build::build(object, sourced, inputs)).await?;
         report.built(&built);
         report.stage(report::Stage::Applying);
         let jobs_that_go = health::jobs_that_go(&built.objects);
         let known = KnownObjects::new((target.identity == TargetIdentity::Own).then_some(&self.parts.observer));
-        let changes = self.apply(pass, report, target, (built.objects, &known)).await?;
+        let changes = Box::pin(self.apply(pass, report, target, (built.objects, &known))).await?;
         let (digests, versions) = known.into_parts();
         let remembered = built.read.and_then(|read| {
             let objects: Option<Vec<_>> = changes
@@ -247,10 +271,12 @@ impl KustomizationReconciler {
             .with_discovery(Arc::clone(&target.discovery));
         let ports = Ports { journal: &journal, known, rest: &Worker(&pass.slot) };
         // What is written from here on is no drift.
-        let _writing = (target.identity == TargetIdentity::Own).then(|| self.parts.observer.writing(&apply::owner(&pass.object)));
-        let applied = journal.shown_if_slow(apply::apply(&applier, &options, objects, ports)).await;
+        let _writing =
+            (target.identity == TargetIdentity::Own).then(|| self.parts.observer.writing(&apply::owner(&pass.object)));
+        // Boxed: it is large, and a pass that rests later would carry it along.
+        let outcome = journal.shown_if_slow(Box::pin(apply::apply(&applier, &options, objects, ports))).await;
         report.status.inventory = journal.into_inventory();
-        applied
+        outcome
     }
 
     async fn prune(
@@ -306,7 +332,7 @@ impl KustomizationReconciler {
 /// What the last pass says of this one.
 enum Recall {
     /// It would do the same: what that is, and the digest of the manifests.
-    Same(Made, String),
+    Same(Box<Made>, String),
     /// It has to be done.
     Anew(Basis, Option<Substitution>),
 }
@@ -314,7 +340,8 @@ enum Recall {
 /// Whether the status lists the objects that are remembered: a status that was restored from elsewhere decides what is pruned.
 fn has_inventory(object: &Kustomization, known: &Remembered) -> bool {
     let stored = object.status.as_ref().and_then(|status| status.inventory.as_ref());
-    let stored: HashSet<&str> = stored.iter().flat_map(|stored| &stored.entries).map(|entry| entry.id.as_str()).collect();
+    let stored: HashSet<&str> =
+        stored.iter().flat_map(|stored| &stored.entries).map(|entry| entry.id.as_str()).collect();
     stored.len() == known.objects.len()
         && known.objects.iter().all(|(entry, _)| stored.contains(entry.id.to_inventory().as_str()))
 }
@@ -325,7 +352,7 @@ impl Reconciler for KustomizationReconciler {
     async fn reconcile(&self, pass: Pass<Kustomization>) -> Outcome<KustomizationStatus> {
         let started = Instant::now();
         let mut report = Report::new(&pass);
-        let result = self.phases(&pass, &mut report).await;
+        let result = Box::pin(self.phases(&pass, &mut report)).await;
         verdict::conclude(
             report,
             &pass.object,

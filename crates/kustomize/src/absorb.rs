@@ -43,6 +43,7 @@ fn combine(old: &Resource, mut new: Resource, behavior: Behavior) -> Resource {
     if behavior == Behavior::Merge {
         merge_data(old, &mut new);
     }
+    new.note();
     Resource {
         past: old.past.clone(),
         prefixes: old.prefixes.clone(),

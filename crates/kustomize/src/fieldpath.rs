@@ -3,6 +3,7 @@
 use sluice_yaml::{Mapping, Node, Scalar, Value};
 
 use crate::fieldspec::split_path;
+use crate::merge::MergeError;
 use crate::selector::compile;
 
 /// Splits a path at dots that are neither escaped nor in brackets. Brackets without `=` only protect dots.
@@ -100,20 +101,20 @@ pub(crate) fn for_each(
     }
     if part == "*" {
         let Value::Sequence(items) = &mut node.value else {
-            return Err(format!("wrong node kind: expected SequenceNode but got {}", node.kind_name()));
+            return Err(MergeError::wrong_kind("SequenceNode", node).to_string());
         };
         return items.iter_mut().try_fold(0, |count, item| Ok(count + for_each(item, rest, create, change)?));
     }
     if node.is_null() && create.is_none() {
         return Ok(0);
     }
-    let kind = node.kind_name();
     if node.is_null() {
         *node = Node::mapping();
     }
-    let Some(mapping) = node.as_mapping_mut() else {
-        return Err(format!("wrong node kind: expected MappingNode but got {kind}"));
-    };
+    if node.as_mapping().is_none() {
+        return Err(MergeError::wrong_kind("MappingNode", node).to_string());
+    }
+    let Some(mapping) = node.as_mapping_mut() else { return Ok(0) };
     match (mapping.get_mut(part), create) {
         (Some(field), _) => for_each(field, rest, create, change),
         (None, None) => Ok(0),
@@ -137,10 +138,10 @@ fn missing(rest: &[String], leaf: &Node) -> Node {
 type Action<'a, 'v> = (Leaf<'v>, &'a mut dyn FnMut(&mut Node) -> Result<(), String>);
 
 fn at_index(node: &mut Node, index: usize, rest: &[String], (create, change): Action<'_, '_>) -> Result<usize, String> {
-    let kind = node.kind_name();
-    let Some(items) = node.as_sequence_mut() else {
-        return Err(format!("wrong node kind: expected SequenceNode but got {kind}"));
-    };
+    if node.as_sequence().is_none() {
+        return Err(MergeError::wrong_kind("SequenceNode", node).to_string());
+    }
+    let Some(items) = node.as_sequence_mut() else { return Ok(0) };
     if let Some(leaf) = create
         && index == items.len()
     {
@@ -161,10 +162,10 @@ fn at_elements(
 ) -> Result<usize, String> {
     let (key, value) = element_match(part).unwrap_or_default();
     let pattern = compile(value).map_err(|error| error.to_string())?;
-    let kind = node.kind_name();
-    let Some(items) = node.as_sequence_mut() else {
-        return Err(format!("wrong node kind: expected SequenceNode but got {kind}"));
-    };
+    if node.as_sequence().is_none() {
+        return Err(MergeError::wrong_kind("SequenceNode", node).to_string());
+    }
+    let Some(items) = node.as_sequence_mut() else { return Ok(0) };
     let matches = |item: &Node| {
         let field = if key.is_empty() { Some(item) } else { item.get(key) };
         field.and_then(Node::text).is_some_and(|text| pattern.is_match(text))

@@ -3,7 +3,7 @@
 //! Paths are separated by `/`, cross lists by themselves, and may be told to make what is missing. What is done at the end of
 //! the walk is the caller's.
 
-use sluice_yaml::{Node, Scalar, Value};
+use sluice_yaml::{Node, Scalar, Style, Value};
 use thiserror::Error;
 
 use crate::id::{Gvk, ResId};
@@ -171,8 +171,16 @@ pub(crate) fn set_entry(node: &mut Node, key: &str, value: &str, shared: u32) ->
     if let Some(mapping) = node.as_mapping_mut() {
         match mapping.get_mut(key) {
             Some(old) => {
-                let shared = old.as_scalar().map_or(0, |scalar| scalar.shared);
-                old.value = Value::Scalar(Scalar { shared, ..Scalar::string(value) });
+                let made = Scalar::string(value);
+                let old_scalar = old.as_scalar();
+                let shared = old_scalar.map_or(0, |scalar| scalar.shared);
+                // The spelling of before stays; several lines without one become a block.
+                let style = match old_scalar.map(|scalar| scalar.style) {
+                    Some(Style::Plain | Style::Untyped) if made.style != Style::Literal => Style::Plain,
+                    None | Some(Style::Plain | Style::Untyped) => made.style,
+                    Some(style) => style,
+                };
+                old.value = Value::Scalar(Scalar { shared, style, ..made });
             }
             None => mapping.insert_plain(key, Scalar { shared, ..Scalar::string(value) }.into()),
         }

@@ -90,6 +90,7 @@ pub(crate) fn generate<E: std::error::Error + 'static>(
     let mut resource = Resource::new(mapping(object).into());
     resource.needs_hash = !args.options.disable_name_suffix_hash;
     resource.behavior = Behavior::parse(&args.behavior);
+    resource.note();
     Ok(resource)
 }
 
@@ -98,7 +99,12 @@ fn mapping(fields: Vec<(&str, Node)>) -> Mapping {
 }
 
 fn string_mapping(pairs: &BTreeMap<String, String>) -> Mapping {
-    pairs.iter().map(|(key, value)| (key.clone(), Node::string(value))).collect()
+    // Made keys have no quotes: one that reads as a number is refused at the end.
+    let mut mapping = Mapping::default();
+    for (key, value) in pairs {
+        mapping.insert_plain(key, Node::string(value));
+    }
+    mapping
 }
 
 /// `data` for text, `binaryData` for the rest; neither if there is none of its sort.

@@ -83,7 +83,7 @@ pub(crate) fn go_json_text(node: &Node) -> String {
 }
 
 /// Compact JSON with sorted keys and Go's escapes.
-fn go_json(value: &Json, text: &mut String) {
+pub(crate) fn go_json(value: &Json, text: &mut String) {
     match value {
         Json::Object(fields) => {
             let mut fields: Vec<_> = fields.iter().collect();

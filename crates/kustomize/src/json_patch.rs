@@ -6,11 +6,12 @@ use sluice_yaml::{Limits, Node, WriteError, YamlError, read_config};
 use thiserror::Error;
 
 use crate::growth::{Growth, TooMuchGrowth, json_weight};
+use crate::json_spelling::odd_values;
 
 /// How messages about absent paths end.
 const MISSING: &str = "missing value";
-/// The largest integer up to which a double is exact.
-const EXACT: u64 = 1 << 53;
+/// From here on Go writes a floating-point number with an exponent.
+const EXPONENT_FROM: u64 = 1_000_000;
 
 /// Why a text is not a JSON patch or does not apply.
 #[derive(Debug, Error)]
@@ -65,7 +66,8 @@ enum Operation {
     Add(Json),
     Replace(Json),
     Remove,
-    Test(Json),
+    /// With whether the value is spelt as no value of the object is.
+    Test(Json, bool),
     Move(String),
     Copy(String),
 }
@@ -78,10 +80,19 @@ impl JsonPatch {
     /// Parses a patch written as JSON or YAML.
     pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Self, JsonPatchError> {
         // What starts as JSON does must be JSON: in YAML's flow style names would not need quotes.
+        let mut odd = Vec::new();
         if text.starts_with('[') {
             serde_json::from_str::<Json>(text)?;
+            odd = odd_values(text);
         }
-        read_config(text.as_bytes(), limits)?.map_or_else(|| Ok(Self::default()), |node| Self::from_node(&node))
+        let mut patch =
+            read_config(text.as_bytes(), limits)?.map_or_else(|| Ok(Self::default()), |node| Self::from_node(&node))?;
+        for ((_, operation), is_odd) in patch.0.iter_mut().zip(odd) {
+            if let Operation::Test(_, odd) = operation {
+                *odd = is_odd;
+            }
+        }
+        Ok(patch)
     }
 
     fn from_node(node: &Node) -> Result<Self, JsonPatchError> {
@@ -107,13 +118,27 @@ impl JsonPatch {
         })
     }
 
+    /// Whether an operation before one puts a value at a path or around it.
+    fn writes(&self, before: usize, path: &str) -> bool {
+        self.0[..before].iter().any(|(written, operation)| {
+            matches!(operation, Operation::Add(_) | Operation::Replace(_)) && path.starts_with(written.as_str())
+        })
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Applies every operation in order.
     pub(crate) fn apply(&self, document: &mut Json, growth: &Growth) -> Result<(), JsonPatchError> {
-        self.0.iter().try_for_each(|(path, operation)| apply(document, (path, operation), growth))
+        self.0.iter().enumerate().try_for_each(|(index, (path, operation))| {
+            // What the patch itself wrote has the spelling of the patch.
+            let odd = matches!(operation, Operation::Test(_, true)) && !self.writes(index, path);
+            if odd && lookup(document, path).is_some() {
+                return Err(JsonPatchError::TestFailed { path: path.clone() });
+            }
+            apply(document, (path, operation), growth)
+        })
     }
 }
 
@@ -131,7 +156,7 @@ fn operation(index: usize, item: &Node) -> Result<(String, Operation), JsonPatch
         "add" => Operation::Add(needed()?),
         "replace" => Operation::Replace(needed()?),
         "remove" => Operation::Remove,
-        "test" => Operation::Test(value()?.unwrap_or_default()),
+        "test" => Operation::Test(value()?.unwrap_or_default(), false),
         "move" => Operation::Move(from()?),
         "copy" => Operation::Copy(from()?),
         other => return Err(JsonPatchError::UnknownOperation(other.to_owned())),
@@ -151,7 +176,7 @@ fn apply(document: &mut Json, (path, operation): (&str, &Operation), growth: &Gr
             Ok(())
         }
         Operation::Remove => remove(document, path, "remove").map(drop),
-        Operation::Test(value) => {
+        Operation::Test(value, _) => {
             let (parent, last) = path.rsplit_once('/').unwrap_or_default();
             let found = lookup(document, path);
             if found.is_none() {
@@ -187,16 +212,14 @@ fn apply(document: &mut Json, (path, operation): (&str, &Operation), growth: &Gr
     }
 }
 
-/// The document after a patch: the Go library reads all numbers as floating point, which large integers do not survive.
+/// The document after a patch: the Go library reads all numbers as floating point, which large integers do not survive, and writes those
+/// from a million on with an exponent, which is what their text is from then on.
 pub(crate) fn rounded(json: Json) -> Json {
     match json {
-        Json::Number(number) => {
-            let exact = number.as_i64().is_some_and(|number| number.unsigned_abs() <= EXACT) || number.is_f64();
-            let Some(float) = number.as_f64().filter(|_| !exact) else { return Json::Number(number) };
-            let text = float.to_string();
-            let integer = text.parse::<i64>().map(Into::into).or_else(|_| text.parse::<u64>().map(Into::into));
-            integer.ok().or_else(|| serde_json::Number::from_f64(float)).map_or(Json::Null, Json::Number)
+        Json::Number(number) if number.as_i64().is_some_and(|number| number.unsigned_abs() < EXPONENT_FROM) => {
+            Json::Number(number)
         }
+        Json::Number(number) => number.as_f64().and_then(serde_json::Number::from_f64).map_or(Json::Null, Json::Number),
         Json::Array(items) => items.into_iter().map(rounded).collect(),
         Json::Object(fields) => fields.into_iter().map(|(key, value)| (key, rounded(value))).collect(),
         other => other,
@@ -360,10 +383,29 @@ mod tests {
     }
 
     #[test]
-    fn integers_beyond_the_exact_ones_of_a_double_are_rounded() {
-        let before = json!([1, 9_007_199_254_740_993_u64, i64::MAX, u64::MAX, 0.5]);
-        let after =
-            json!([1, 9_007_199_254_740_992_u64, 9_223_372_036_854_776_000_u64, 18_446_744_073_709_552_000.0, 0.5]);
-        assert_eq!(rounded(before), after);
+    fn numbers_become_floating_point_ones_which_have_an_exponent_from_a_million_on() {
+        let before = json!([1, 999_999, 1_000_000, 9_007_199_254_740_993_u64, i64::MAX, u64::MAX, 0.5]);
+        let texts =
+            ["1", "999999", "1e+06", "9.007199254740992e+15", "9.223372036854776e+18", "1.8446744073709552e+19", "0.5"];
+        let after = Node::from_json(&rounded(before));
+        let after: Vec<&str> = after.as_sequence().unwrap().iter().filter_map(Node::text).collect();
+        assert_eq!(after, texts);
+    }
+
+    #[test]
+    fn a_test_in_json_compares_the_spelling_of_what_the_patch_did_not_write() {
+        let failed = |path: &str| Err(format!("testing value {path} failed: test failed"));
+        let document = json!({"a": {"b": [1, 2, 3]}, "c/d": 1});
+        for (patch, expected) in [
+            (r#"[{"op": "test", "path": "/c~1d", "value": 1}]"#, Ok(document.clone())),
+            (r#"[{"op": "test", "path": "/c~1d", "value": 1.0}]"#, failed("/c~1d")),
+            ("- {op: test, path: /c~1d, value: 1.0}", Ok(document.clone())),
+            (
+                r#"[{"op": "add", "path": "/a", "value": "<"}, {"op": "test", "path": "/a", "value": "<"}]"#,
+                Ok(json!({"a": "<", "c/d": 1})),
+            ),
+        ] {
+            assert_eq!(applied(patch), expected, "{patch}");
+        }
     }
 }

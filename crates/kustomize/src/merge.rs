@@ -3,12 +3,14 @@
 //! New list elements go to the front; a list without a merge key is replaced; null deletes. `$retainKeys`, `$setElementOrder` and
 //! `$deleteFromPrimitiveList` are ordinary fields here as there. It does not look up targets or guard identity.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 use sluice_yaml::{Entry, Mapping, Node, Scalar, Style, Value};
 use thiserror::Error;
 
 use crate::custom_schema::CustomSchema;
+use crate::primitive_set::merge_set;
 use crate::schema::{Type, type_of};
 
 const DIRECTIVE: &str = "$patch";
@@ -43,8 +45,42 @@ pub(crate) fn strategic_merge(
     target: Node,
     patch: Node,
     custom: Option<&CustomSchema>,
+    shares: &Shares,
 ) -> Result<Option<Node>, MergeError> {
-    merge(target, patch, Kind { custom, known: None })
+    merge(target, patch, Kind { custom, known: None, shares })
+}
+
+/// Numbers for the values of elements that a merge puts into a list more than once, see [`Scalar::shared`]. They begin where those of a
+/// resource, for which the caller changes them, never come.
+pub(crate) struct Shares(Cell<u32>);
+
+impl Shares {
+    /// The first number.
+    pub(crate) const FIRST: u32 = 1 << 31;
+
+    pub(crate) fn new() -> Self {
+        Self(Cell::new(Self::FIRST))
+    }
+
+    /// Whether any was used.
+    pub(crate) fn any(&self) -> bool {
+        self.0.get() != Self::FIRST
+    }
+
+    /// Marks the values of copies of one element.
+    pub(crate) fn mark<'n>(&self, copies: impl Iterator<Item = &'n mut Node>) {
+        let first = self.0.get();
+        for copy in copies {
+            let mut next = first;
+            copy.each_scalar(&mut |scalar| {
+                if scalar.shared == 0 {
+                    scalar.shared = next;
+                    next = next.saturating_add(1);
+                }
+            });
+            self.0.set(self.0.get().max(next));
+        }
+    }
 }
 
 /// What is known of a node's type, and where to look up that of an object.
@@ -52,6 +88,7 @@ pub(crate) fn strategic_merge(
 struct Kind<'s> {
     custom: Option<&'s CustomSchema>,
     known: Option<Type<'s>>,
+    shares: &'s Shares,
 }
 
 impl Kind<'_> {
@@ -229,11 +266,8 @@ fn fold_fields(fields: Mapping, kind: Kind<'_>) -> Result<Mapping, MergeError> {
 /// A list merged with itself, which shows where elements lack a key or share one.
 fn fold_list(items: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> {
     let Some((keys, element)) = kind.known.and_then(Type::list).filter(|(keys, _)| !keys.is_empty()) else {
-        let mut folded = Vec::with_capacity(items.len());
-        for item in items {
-            folded.extend(fold(item, Kind { known: Some(Type::Plain), ..kind })?);
-        }
-        return merge_lists(Vec::new(), folded, kind);
+        let element = Kind { known: Some(Type::Plain), ..kind };
+        return merge_set(items, None, &|existing, _| existing.map_or(Ok(None), |existing| fold(existing, element)));
     };
     let mut seen = HashSet::new();
     let plain = items.iter().all(|item| key_text(item, keys[0]).is_some_and(|text| seen.insert(text)));
@@ -248,7 +282,7 @@ fn fold_list(items: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> 
     if items.len() > LONG_LIST {
         return merge_lists(Vec::new(), items, kind);
     }
-    crate::multikey::merge_walked(items, None, &keys, &|existing, _| match existing {
+    crate::multikey::merge_walked((items, None), &keys, kind.shares, &|existing, _| match existing {
         Some(existing) => fold(existing, element),
         None => Ok(None),
     })
@@ -304,32 +338,15 @@ fn parse_directive(word: &Node) -> Result<Directive, MergeError> {
 }
 
 fn merge_lists(dest: Vec<Node>, patch: Vec<Node>, kind: Kind<'_>) -> Result<Vec<Node>, MergeError> {
-    let Some((keys, element)) = kind.known.and_then(Type::list) else { return merge_set(dest, patch) };
+    let (keys, element) = kind.known.and_then(Type::list).unwrap_or_default();
     let element = Kind { known: Some(element), ..kind };
     match keys.as_slice() {
-        [] => merge_set(dest, patch),
+        [] => merge_set(dest, Some(patch), &|existing, change| walk_element(existing, change, element)),
         [key] if dest.iter().chain(&patch).all(|item| key_text(item, key).is_some()) => {
             merge_keyed(dest, patch, key, element)
         }
         keys => merge_walking(dest, patch, keys, element),
     }
-}
-
-/// Scalars: those of the patch first, each once. What is empty is no element.
-fn merge_set(dest: Vec<Node>, patch: Vec<Node>) -> Result<Vec<Node>, MergeError> {
-    let mut seen = HashSet::new();
-    let filled = |item: &Node| !item.is_null() && !item.as_mapping().is_some_and(Mapping::is_empty);
-    let items: Vec<Node> = patch.into_iter().chain(dest).filter(filled).collect();
-    if let Some(item) = items.iter().find(|item| item.as_scalar().is_none()) {
-        return Err(MergeError::wrong_kind("ScalarNode", item));
-    }
-    // Each item is made anew from its text, in the style that it had.
-    let made = |scalar: &Scalar| match scalar.style {
-        Style::Plain | Style::Untyped => Scalar::untyped(scalar.text.as_str()),
-        _ => scalar.clone(),
-    };
-    let distinct = items.iter().filter_map(Node::as_scalar).filter(|scalar| seen.insert(scalar.text.clone()));
-    Ok(distinct.map(|scalar| made(scalar).into()).collect())
 }
 
 pub(crate) fn key_text(item: &Node, key: &str) -> Option<String> {
@@ -405,7 +422,9 @@ fn merge_walking(dest: Vec<Node>, patch: Vec<Node>, keys: &[&str], element: Kind
             _ => merge_long(dest, patch, keys, element),
         };
     }
-    crate::multikey::merge_walked(dest, Some(patch), keys, &|existing, change| walk_element(existing, change, element))
+    crate::multikey::merge_walked((dest, Some(patch)), keys, element.shares, &|existing, change| {
+        walk_element(existing, change, element)
+    })
 }
 
 /// New elements first, then the resource's in their order. A key that one side lacks matches any value.

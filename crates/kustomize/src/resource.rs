@@ -5,6 +5,7 @@ use sluice_yaml::{Mapping, Node, Scalar, Tag, Value, WriteError};
 
 use crate::id::{Gvk, IdKey, ResId, split_api_version};
 use crate::id_index::Fingerprint;
+use crate::merge::Shares;
 use crate::origin::Origin;
 
 /// What a generated resource does when its id is taken.
@@ -49,6 +50,7 @@ pub(crate) struct PastId {
 
 /// One object of the build.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "marks that do not depend on each other, as kustomize keeps them")]
 pub struct Resource {
     pub(crate) node: Node,
     pub(crate) id: ResId,
@@ -64,6 +66,8 @@ pub struct Resource {
     pub(crate) transformations: Vec<Origin>,
     /// Values that several fields share, by their number less one.
     pub(crate) shared: Vec<String>,
+    /// Whether kustomize's own annotations were last written when the object had labels, so that they stand behind those.
+    pub(crate) noted_behind_labels: bool,
     /// Past ids that were given up in the change that is under way: the index still has them.
     pub(crate) forgotten: Vec<PastId>,
 }
@@ -147,6 +151,19 @@ impl Resource {
         first
     }
 
+    /// Gives numbers of its own to the values that a merge found to be shared.
+    pub(crate) fn take_shares(&mut self) {
+        let (shared, mut taken) = (&mut self.shared, std::collections::HashMap::new());
+        self.node.each_scalar(&mut |scalar| {
+            if scalar.shared >= Shares::FIRST {
+                scalar.shared = *taken.entry(scalar.shared).or_insert_with(|| {
+                    shared.push(scalar.text.clone());
+                    u32::try_from(shared.len()).unwrap_or(u32::MAX)
+                });
+            }
+        });
+    }
+
     /// Carries what was written to one of the fields that share a value to the others.
     pub(crate) fn settle_shared(&mut self) {
         if self.shared.is_empty() {
@@ -180,6 +197,9 @@ impl Resource {
 
     /// Makes the annotations anew, as kustomize does when it notes there where an object comes from: all values become texts of their own.
     pub(crate) fn remake_annotations(&mut self) {
+        if self.has_history() {
+            self.note();
+        }
         let pairs = self.string_map("annotations");
         if !pairs.is_empty() {
             self.set_string_map("annotations", pairs);
@@ -202,12 +222,19 @@ impl Resource {
         self.suffixes.clear();
         self.behavior = Behavior::default();
         self.needs_hash = false;
+        self.noted_behind_labels = false;
         self.origin = None;
         self.transformations.clear();
     }
 
+    /// Remembers that kustomize writes annotations of its own now, which then are the last part of the metadata.
+    pub(crate) fn note(&mut self) {
+        self.noted_behind_labels = self.node.at(&["metadata", "labels"]).is_some();
+    }
+
     /// Remembers the present id before it changes.
     pub(crate) fn store_past_id(&mut self) {
+        self.note();
         self.past.push(PastId {
             kind: self.id.gvk.kind.clone(),
             name: self.id.name.clone(),
@@ -264,7 +291,10 @@ impl Resource {
         for (key, value) in pairs {
             map.insert_plain(&key, Node::string(value));
         }
-        metadata_mut(&mut self.node).insert(field, map.into());
+        // It moves behind the other fields, which a validator can see.
+        let metadata = metadata_mut(&mut self.node);
+        metadata.remove(field);
+        metadata.insert(field, map.into());
     }
 
     /// The object as messages may show it: the values of a Secret end up in conditions, events and logs otherwise.

@@ -9,7 +9,7 @@ use crate::id::split_api_version;
 pub(crate) const BUILT_IN_VERSION: &str = "v1.21.2";
 
 /// A type of the API, as far as merging needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Type<'s> {
     /// A list whose elements are told apart by these keys.
     Keyed(&'static [&'static str], &'static Type<'static>),
@@ -18,6 +18,7 @@ pub(crate) enum Type<'s> {
     /// A structure with the fields that matter.
     Struct(&'static [(&'static str, Type<'static>)]),
     /// Known to have no merging below.
+    #[default]
     Plain,
     /// A type of the user's own schema.
     Custom(&'s CustomSchema, TypeId),

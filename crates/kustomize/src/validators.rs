@@ -48,11 +48,8 @@ fn disturbed(resource: &Resource) -> bool {
         let style = value.as_scalar().map(|scalar| scalar.style);
         value.position == Position::default() && style == value.text().map(|text| Scalar::string(text).style)
     });
-    // Where an object comes from is noted again behind every step, and what a generator's object is behind the labels that it came with.
-    let came_with = |value: &Node| value.as_scalar().is_some_and(|scalar| scalar.shared == 0);
-    let noted = resource.origin.is_some()
-        || !resource.transformations.is_empty()
-        || (resource.needs_hash && others.iter().any(|(_, value)| came_with(value)));
+    // Where an object comes from is noted again behind every step.
+    let noted = resource.origin.is_some() || !resource.transformations.is_empty() || resource.noted_behind_labels;
     let last = !noted && metadata.iter().last().is_some_and(|(key, _)| key == "labels");
     !(made && last && others.is_sorted_by_key(|(key, _)| *key))
 }

@@ -61,6 +61,10 @@ type Values<'v> = BTreeMap<&'v str, (Scalar, String)>;
 /// A value as Go's decimal parsers read it and as Go prints it: numbers lose their notation. `None` if they refuse it.
 fn decoded(scalar: &Scalar) -> Option<(Scalar, String)> {
     let same = |tag, text: String| (Scalar::new(tag, text.as_str()), text);
+    // A field that a step made has no type, so that its value is the text that it has.
+    if scalar.style == Style::Untyped {
+        return Some(same(Tag::Str, scalar.text.clone()));
+    }
     Some(match scalar.tag {
         Tag::Int => same(Tag::Int, scalar.text.parse::<i64>().ok()?.to_string()),
         Tag::Float => {
@@ -73,7 +77,7 @@ fn decoded(scalar: &Scalar) -> Option<(Scalar, String)> {
 }
 
 /// A number with an exponent where Go's shortest form has one.
-fn go_short(value: f64) -> String {
+pub(crate) fn go_short(value: f64) -> String {
     let scientific = format!("{value:e}");
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);

@@ -7,21 +7,23 @@ use std::time::Duration;
 
 use sluice_api::constants::controller;
 use sluice_api::notification::{Alert, Provider, Receiver};
+use sluice_cloud_identity::Platform;
 use sluice_runtime::backoff::Backoff;
 use sluice_runtime::cache::{Cache, Cached, Change, Scope, watch_into};
 use sluice_runtime::dispatcher::{Dispatcher, Settings, Waker};
 use sluice_runtime::flags::{FeatureGateError, FeatureGates};
 use sluice_runtime::process::{Identity, Process, ProcessError};
 use sluice_runtime::queue::Key;
+use sluice_workload_identity::{Identities, ServiceAccountIdentity, TokenMetrics};
 use tokio_util::sync::CancellationToken;
 
-use crate::ServiceAccounts;
 use crate::cluster::KubeSecrets;
+use crate::events::ProviderIdentities;
 use crate::finalizers::{Keeper, StaticKind};
 use crate::flags::{DISABLE_CONFIG_WATCHERS, FEATURE_GATES, Flags, OBJECT_LEVEL_WORKLOAD_IDENTITY};
 use crate::receiver::{ReceiverReconciler, secret_index, secret_indexes};
 use crate::secret_watch;
-use crate::servers::{ServerMetrics, Servers};
+use crate::servers::{ServerMetrics, Servers, ServersError};
 use crate::stores::Stores;
 
 /// Bound of running passes at the end. Each is one read of a Secret; the stock Deployment gives 10 s for everything.
@@ -39,6 +41,9 @@ pub enum AppError {
     /// The process failed.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// The HTTP servers cannot start.
+    #[error(transparent)]
+    Servers(#[from] ServersError),
 }
 
 /// Runs notification-controller until it is told to end.
@@ -53,15 +58,25 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     // Its own events go to the Kubernetes API only: a warning about an Alert must not come back as an event for that Alert.
     let identity = Identity { controller: controller::NOTIFICATION, events_addr: "", label_selector: "" };
     let metrics = ServerMetrics::new(&flags);
-    let process = Process::start(identity, &flags.common, |registry| metrics.register(registry)).await?;
+    let mut tokens = TokenMetrics::default();
+    let register = |registry: &mut _| {
+        metrics.register(registry);
+        tokens = TokenMetrics::register(registry);
+    };
+    let process = Process::start(identity, &flags.common, register).await?;
     let stores = Stores::default();
-    let service_accounts =
-        if gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) { ServiceAccounts::Allowed } else { ServiceAccounts::Refused };
-    let servers = Arc::new(Servers::start(&process, &flags, &stores, service_accounts, metrics.clone()).await?);
+    let identities = identities(&process, &flags, &gates, tokens);
+    let servers = Arc::new(Servers::start(&process, &flags, &stores, &identities, metrics.clone()).await?);
 
     let providers = keeper(&process, &flags, &stores.providers);
     let alerts = keeper(&process, &flags, &stores.alerts);
-    watch::<Provider>(&process, &stores.providers, providers.note());
+    let note = providers.note();
+    watch::<Provider>(&process, &stores.providers, move |change| {
+        if change.new.is_none() {
+            identities.forget(&change.key);
+        }
+        note(change);
+    });
     watch::<Alert>(&process, &stores.alerts, alerts.note());
     watch::<Receiver>(&process, &stores.receivers, |_| ());
 
@@ -102,6 +117,21 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     // A replica that never led has not waited for them yet.
     servers.ended().await;
     Ok(())
+}
+
+fn identities(process: &Process, flags: &Flags, gates: &FeatureGates, metrics: TokenMetrics) -> ProviderIdentities {
+    let permission = if gates.enabled(OBJECT_LEVEL_WORKLOAD_IDENTITY) {
+        ServiceAccountIdentity::Permitted
+    } else {
+        ServiceAccountIdentity::Refused
+    };
+    let settings = sluice_workload_identity::Settings {
+        permission,
+        cache_size: flags.token_cache_max_size,
+        cache_duration: flags.token_cache_max_duration,
+    };
+    let shared = Identities::new(process.client().clone(), Platform::of_process(), settings, metrics);
+    ProviderIdentities::new(shared, &flags.default_service_account)
 }
 
 fn keeper<K: StaticKind>(process: &Process, flags: &Flags, cache: &Cache<K>) -> Keeper<K> {

@@ -11,6 +11,7 @@ mod resource;
 use std::collections::BTreeMap;
 
 use futures::future::BoxFuture;
+use kube::api::ObjectMeta;
 use sluice_notify::SecretData;
 
 use crate::labels::LabelSelector;
@@ -35,13 +36,20 @@ pub trait Objects: Send + Sync {
         object: &'a ObjectName,
     ) -> BoxFuture<'a, Result<BTreeMap<String, String>, ClusterError>>;
 
-    /// The names of the objects in a namespace that a selector matches.
+    /// The metadata of one object, without `managedFields`.
+    fn metadata<'a>(
+        &'a self,
+        resource: &'a Resource,
+        object: &'a ObjectName,
+    ) -> BoxFuture<'a, Result<ObjectMeta, ClusterError>>;
+
+    /// The objects in a namespace that a selector matches: names and metadata, without `managedFields`.
     fn select<'a>(
         &'a self,
         resource: &'a Resource,
         namespace: &'a str,
         selector: &'a LabelSelector,
-    ) -> BoxFuture<'a, Result<Vec<ObjectName>, ClusterError>>;
+    ) -> BoxFuture<'a, Result<Vec<(ObjectName, ObjectMeta)>, ClusterError>>;
 
     /// Sets the annotation that asks the object's controller for a reconcile. `token` must differ from every earlier one.
     fn request_reconcile<'a>(

@@ -5,12 +5,15 @@
 //! Kubernetes event on the Alert.
 
 pub mod cleanup;
+mod commit_status;
 pub mod decode;
 pub mod dedupe;
 mod dispatch;
+mod filters;
 pub mod gating;
 mod go_regex;
 mod handler;
+mod identities;
 pub mod limiter;
 pub mod matching;
 pub mod metadata;
@@ -21,3 +24,4 @@ mod sending;
 
 pub use dispatch::Ports;
 pub use handler::{EventMetrics, EventServer, EventServerSettings};
+pub use identities::{ProviderIdentities, ProviderIdentityError};

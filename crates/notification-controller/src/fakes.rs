@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use kube::api::ObjectMeta;
 use sluice_api::meta::{Event, EventSeverity, ObjectReference};
 use sluice_api::notification::{Alert, Provider, Receiver};
 use sluice_notify::SecretData;
@@ -94,17 +95,27 @@ impl Objects for Cluster {
         async move { found.ok_or_else(|| ClusterError::Find("not found".to_owned())) }.boxed()
     }
 
+    fn metadata<'a>(
+        &'a self,
+        resource: &'a Resource,
+        object: &'a ObjectName,
+    ) -> BoxFuture<'a, Result<ObjectMeta, ClusterError>> {
+        let found = self.objects.get(&path(resource, object)).map(|labels| metadata(object, labels));
+        async move { found.ok_or_else(|| ClusterError::Find("not found".to_owned())) }.boxed()
+    }
+
     fn select<'a>(
         &'a self,
         resource: &'a Resource,
         namespace: &'a str,
         selector: &'a LabelSelector,
-    ) -> BoxFuture<'a, Result<Vec<ObjectName>, ClusterError>> {
+    ) -> BoxFuture<'a, Result<Vec<(ObjectName, ObjectMeta)>, ClusterError>> {
         let prefix = format!("{}/{namespace}/", resource.kind());
-        let found =
-            self.objects.iter().filter(|(_, labels)| selector.matches(labels)).filter_map(|(path, _)| {
-                path.strip_prefix(&prefix).map(|name| ObjectName::parse(namespace, name).unwrap())
-            });
+        let found = self.objects.iter().filter(|(_, labels)| selector.matches(labels)).filter_map(|(path, labels)| {
+            let name = ObjectName::parse(namespace, path.strip_prefix(&prefix)?).unwrap();
+            let metadata = metadata(&name, labels);
+            Some((name, metadata))
+        });
         let found = found.collect();
         async move { Ok(found) }.boxed()
     }
@@ -125,6 +136,15 @@ impl Objects for Cluster {
             Ok(())
         };
         async move { outcome }.boxed()
+    }
+}
+
+fn metadata(object: &ObjectName, labels: &BTreeMap<String, String>) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(object.name().to_owned()),
+        namespace: Some(object.namespace().to_owned()),
+        labels: Some(labels.clone()),
+        ..ObjectMeta::default()
     }
 }
 

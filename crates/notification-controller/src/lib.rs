@@ -38,7 +38,7 @@ pub enum CrossNamespace {
 /// Whether a Provider may name the service account with whose identity it is served (gate `ObjectLevelWorkloadIdentity`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceAccounts {
-    /// It may. None of the types that are served so far makes use of it.
+    /// It may. Types that get no credentials from a cloud make no use of it.
     Allowed,
     /// It may not: such a Provider is an error.
     Refused,

@@ -18,6 +18,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::server::ConnectionMetrics;
+
 const DURATION_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// Most different paths as labels; further ones share one label. Paths are the callers' choice.
@@ -46,7 +48,7 @@ struct InflightLabels {
     handler: String,
 }
 
-/// The three metrics of one server.
+/// The metrics of one server.
 #[derive(Clone)]
 pub struct HttpMetrics(Arc<Inner>);
 
@@ -57,6 +59,7 @@ struct Inner {
     duration: Family<RequestLabels, Histogram>,
     size: Family<RequestLabels, Histogram>,
     inflight: Family<InflightLabels, Gauge>,
+    connections: ConnectionMetrics,
 }
 
 impl HttpMetrics {
@@ -69,13 +72,24 @@ impl HttpMetrics {
             duration: Family::new_with_constructor(|| Histogram::new(DURATION_BUCKETS)),
             size: Family::new_with_constructor(|| Histogram::new(exponential_buckets(100.0, 10.0, 8))),
             inflight: Family::default(),
+            connections: ConnectionMetrics::default(),
         }))
     }
 
-    /// Adds `<prefix>_http_request_duration_seconds`, `<prefix>_http_response_size_bytes` and
-    /// `<prefix>_http_requests_inflight` to a registry.
+    /// Adds `<prefix>_http_request_duration_seconds`, `<prefix>_http_response_size_bytes` and `<prefix>_http_requests_inflight` to a
+    /// registry, and two of our own, `<prefix>_http_connections` and `<prefix>_http_connections_displaced_total`.
     pub fn register(&self, registry: &mut Registry) {
-        let Inner { prefix, duration, size, inflight, .. } = &*self.0;
+        let Inner { prefix, duration, size, inflight, connections, .. } = &*self.0;
+        registry.register(
+            format!("{prefix}_http_connections"),
+            "The number of open connections",
+            connections.open.clone(),
+        );
+        registry.register(
+            format!("{prefix}_http_connections_displaced"),
+            "The number of connections of slow or idle clients that were closed for the sake of others",
+            connections.displaced.clone(),
+        );
         registry.register(
             format!("{prefix}_http_request_duration_seconds"),
             "The latency of the HTTP requests",
@@ -92,6 +106,11 @@ impl HttpMetrics {
     /// The router with every request measured.
     pub fn measure(&self, router: Router) -> Router {
         router.layer(from_fn_with_state(self.clone(), measure))
+    }
+
+    /// The part that the accept loop measures.
+    pub fn connections(&self) -> ConnectionMetrics {
+        self.0.connections.clone()
     }
 
     fn handler(&self, path: &str) -> String {

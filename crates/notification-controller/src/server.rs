@@ -4,11 +4,14 @@
 
 mod body;
 mod limits;
+mod places;
 mod serve;
+mod tracked;
 
 pub use body::{BodyError, MAX_BODY_BYTES, read as read_body};
 pub use limits::Limits;
-pub use serve::serve;
+pub use places::ConnectionMetrics;
+pub use serve::{serve, serve_measured};
 
 #[cfg(test)]
 mod tests;

@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use kube::Client;
 use prometheus_client::registry::Registry;
+use sluice_http_client::ConfigError;
 use sluice_runtime::probes;
 use sluice_runtime::process::{Process, ProcessError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::CrossNamespace;
 use crate::cluster::{KubeObjects, KubeSecrets};
-use crate::events::{self, EventMetrics, EventServer, EventServerSettings};
+use crate::events::{self, EventMetrics, EventServer, EventServerSettings, ProviderIdentities};
 use crate::flags::Flags;
 use crate::metrics::{HandlerLabel, HttpMetrics};
-use crate::server::{Limits, serve};
+use crate::server::{Limits, serve_measured};
 use crate::stores::{AlertWarnings, Stores};
+use crate::webhook::issuers::Issuers;
 use crate::webhook::{self, WebhookServer};
-use crate::{CrossNamespace, ServiceAccounts};
 
 /// From the request to end until connections that are still open are closed.
 const CONNECTIONS_END: Duration = Duration::from_secs(2);
@@ -56,6 +58,17 @@ impl ServerMetrics {
     }
 }
 
+/// Why the servers cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServersError {
+    /// An address cannot be bound.
+    #[error(transparent)]
+    Bind(#[from] ProcessError),
+    /// The client that asks issuers for their keys cannot be made.
+    #[error("cannot make an HTTP client")]
+    HttpClient(#[from] ConfigError),
+}
+
 /// The running servers.
 pub(crate) struct Servers(TaskTracker);
 
@@ -63,26 +76,32 @@ impl Servers {
     /// Binds both addresses and serves until the process shall end.
     ///
     /// # Errors
-    /// When an address cannot be bound.
+    /// See [`ServersError`].
     pub(crate) async fn start(
         process: &Process,
         flags: &Flags,
         stores: &Stores,
-        service_accounts: ServiceAccounts,
+        identities: &ProviderIdentities,
         metrics: ServerMetrics,
-    ) -> Result<Self, ProcessError> {
+    ) -> Result<Self, ServersError> {
         let tasks = TaskTracker::new();
         let client = process.client();
         let settings = EventServerSettings {
             rate_limit_interval: flags.rate_limit_interval,
             cross_namespace: cross_namespace(flags),
-            service_accounts,
+            service_accounts: identities.service_accounts(),
             ..EventServerSettings::default()
         };
-        let events = event_server(process, settings, stores, metrics.events);
+        let events = event_server(process, settings, stores, identities, metrics.events);
         let shutdown = process.shutdown();
-        let router = metrics.event_http.measure(events.router());
-        if let Some(serving) = bind("event", "--events-addr", &flags.events_addr, router, shutdown).await? {
+        let bound = Bound {
+            name: "event",
+            flag: "--events-addr",
+            address: &flags.events_addr,
+            router: events.router(),
+            metrics: &metrics.event_http,
+        };
+        if let Some(serving) = bound.serve(shutdown).await? {
             tasks.spawn(async move {
                 serving.await;
                 let left = events.drain(WORK_END).await;
@@ -91,9 +110,15 @@ impl Servers {
                 }
             });
         }
-        let webhooks = webhook_server(client, flags, stores);
-        let router = metrics.webhook_http.measure(webhooks.router());
-        if let Some(serving) = bind("webhook", "--receiverAddr", &flags.receiver_addr, router, shutdown).await? {
+        let webhooks = webhook_server(client, flags, stores)?;
+        let bound = Bound {
+            name: "webhook",
+            flag: "--receiverAddr",
+            address: &flags.receiver_addr,
+            router: webhooks.router(),
+            metrics: &metrics.webhook_http,
+        };
+        if let Some(serving) = bound.serve(shutdown).await? {
             tasks.spawn(async move {
                 serving.await;
                 let left = webhooks.drain(WORK_END).await;
@@ -112,18 +137,30 @@ impl Servers {
     }
 }
 
-async fn bind(
+/// A server that is to be bound.
+struct Bound<'a> {
     name: &'static str,
-    flag_name: &str,
-    address: &str,
+    flag: &'static str,
+    address: &'a str,
     router: axum::Router,
-    shutdown: &CancellationToken,
-) -> Result<Option<impl Future<Output = ()> + Send + use<>>, ProcessError> {
-    let Some(listener) = probes::bind(flag_name, address).await.map_err(ProcessError::Listen)? else { return Ok(None) };
-    let address = listener.local_addr().map_err(ProcessError::Listen)?;
-    tracing::info!(server = name, %address, "serving");
-    let limits = Limits { drain: CONNECTIONS_END, ..Limits::default() };
-    Ok(Some(serve(listener, router, limits, shutdown.clone())))
+    metrics: &'a HttpMetrics,
+}
+
+impl Bound<'_> {
+    /// Binds the address and returns the serving; `None` when the flag switches the server off.
+    async fn serve(
+        self,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<impl Future<Output = ()> + Send + use<>>, ProcessError> {
+        let Self { name, flag, address, router, metrics } = self;
+        let bound = probes::bind(flag, address).await.map_err(ProcessError::Listen)?;
+        let Some(listener) = bound else { return Ok(None) };
+        let address = listener.local_addr().map_err(ProcessError::Listen)?;
+        tracing::info!(server = name, %address, "serving");
+        let limits = Limits { drain: CONNECTIONS_END, ..Limits::default() };
+        let (router, connections) = (metrics.measure(router), metrics.connections());
+        Ok(Some(serve_measured(listener, router, limits, shutdown.clone(), connections)))
+    }
 }
 
 fn cross_namespace(flags: &Flags) -> CrossNamespace {
@@ -134,6 +171,7 @@ fn event_server(
     process: &Process,
     settings: EventServerSettings,
     stores: &Stores,
+    identities: &ProviderIdentities,
     metrics: EventMetrics,
 ) -> EventServer {
     let client = process.client();
@@ -142,15 +180,17 @@ fn event_server(
         secrets: Arc::new(KubeSecrets::new(client.clone())),
         objects: Arc::new(KubeObjects::new(client.clone())),
         warnings: Arc::new(AlertWarnings::new(process.recorder().clone())),
+        identities: Some(identities.clone()),
     };
     EventServer::new(settings, ports, metrics)
 }
 
-fn webhook_server(client: &Client, flags: &Flags, stores: &Stores) -> WebhookServer {
+fn webhook_server(client: &Client, flags: &Flags, stores: &Stores) -> Result<WebhookServer, ConfigError> {
     let ports = webhook::Ports {
         receivers: Arc::new(stores.clone()),
         secrets: Arc::new(KubeSecrets::new(client.clone())),
         objects: Arc::new(KubeObjects::new(client.clone())),
+        issuers: Issuers::new()?,
     };
-    WebhookServer::new(ports, cross_namespace(flags))
+    Ok(WebhookServer::new(ports, cross_namespace(flags)))
 }

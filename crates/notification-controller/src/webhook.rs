@@ -3,13 +3,22 @@
 //! Answers have no body: whoever calls learns nothing beyond a status code. The server needs no leadership, and it
 //! does not compute paths; those are in the Receivers' statuses.
 
+mod admit;
 pub mod auth;
+mod evaluations;
 mod form;
+mod go_json;
 mod handler;
+pub mod issuers;
+pub mod jwks;
+pub mod jwt;
+pub mod media_type;
 mod mux;
+mod programs;
 mod readiness;
 pub mod resources;
 mod signature;
+mod types;
 
 use std::sync::Arc;
 

@@ -118,16 +118,55 @@ async fn a_receiver_without_its_secret_says_so_and_recovers() {
     create_secret(&client, "hook", "token").await;
     wait_for(&receivers, "push", "the path", has_path(&path_of("token", "push"))).await;
 
-    // A filter cannot be evaluated, so it must not be ignored; the path is kept, and the webhook refuses.
-    let filtered = Patch::Merge(json!({"spec": {"resourceFilter": "true"}}));
+    // A filter that is not sure to give a bool must not be ignored; the path is kept, and the webhook refuses.
+    let filtered = Patch::Merge(json!({"spec": {"resourceFilter": "req.flag"}}));
     receivers.patch("push", &PatchParams::default(), &filtered).await.expect("Receivers can be patched");
     let stalled = wait_for(&receivers, "push", "Stalled", |object| {
         conditions(object).first().is_some_and(|first| first[0] == "Stalled")
     });
     let stalled = stalled.await;
     assert!(has_path(&path_of("token", "push"))(&stalled));
+    let text = "Reconciliation failed terminally due to configuration error: invalid resourceFilter expression: \
+                CEL expression output type mismatch: expected bool, got dyn";
+    let terminal = |type_, status| [type_, status, "InvalidCELExpression", text];
+    assert_eq!(conditions(&stalled), [terminal("Stalled", "True"), terminal("Ready", "False")]);
     assert_eq!(stalled.data.pointer("/status/observedGeneration"), Some(&json!(2)));
     replica.webhook_answers(&path_of("token", "push"), 503).await;
+
+    // Written so that it is a bool, it decides: the request's body has no such field, so nothing is reconciled, and that is no failure.
+    create(&client, SOURCE_V1, "GitRepository", "web", git_repository()).await;
+    let repaired = Patch::Merge(json!({"spec": {"resourceFilter": "res.metadata.name != 'web' || req.size() > 0"}}));
+    receivers.patch("push", &PatchParams::default(), &repaired).await.expect("Receivers can be patched");
+    replica.webhook_answers(&path_of("token", "push"), 200).await;
+    let left_out = api(&client, SOURCE_V1, "GitRepository").get("web").await.expect("it was created");
+    assert_eq!(requested_at(&left_out), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_for_tokens_has_a_path_without_a_secret_and_its_rules_are_checked() {
+    let cluster = control_plane().await;
+    let client = cluster.client();
+    let replica = Replica::start(&cluster, &[]).await;
+    let provider = |expression: &str| json!({"issuerURL": "https://issuer.invalid", "validations": [{"expression": expression, "message": "no"}]});
+    let oidc = json!({"type": "generic-oidc", "resources": [], "oidcProviders": [provider("claims.sub == 'x'")]});
+    create(&client, NOTIFICATION_V1, "Receiver", "tokens", json!({"spec": oidc})).await;
+    let receivers = api(&client, NOTIFICATION_V1, "Receiver");
+    let path = path_of("", "tokens");
+    wait_for(&receivers, "tokens", "the path", has_path(&path)).await;
+    // Whoever knows the path, and everybody does, still needs a token.
+    replica.webhook_answers(&path, 400).await;
+
+    let with = |providers: Value| Patch::Merge(json!({"spec": {"oidcProviders": providers}}));
+    let mistyped = with(json!([provider("claims.admin")]));
+    receivers.patch("tokens", &PatchParams::default(), &mistyped).await.expect("Receivers can be patched");
+    let (_, message) = wait_for_event(&client, "Receiver", "tokens", "InvalidCELExpression").await;
+    let start = "Reconciliation failed terminally due to configuration error: \
+                 oidcProviders[0] (issuerURL=\"https://issuer.invalid\"): invalid expression for validation \"no\": ";
+    assert!(message.starts_with(start), "{message}");
+    receivers.patch("tokens", &PatchParams::default(), &with(json!([]))).await.expect("the rule is not in the schema");
+    let (_, message) = wait_for_event(&client, "Receiver", "tokens", "ValidationFailed").await;
+    assert!(message.ends_with("generic-oidc receivers must define at least one oidcProvider"), "{message}");
+    replica.webhook_answers(&path, 503).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

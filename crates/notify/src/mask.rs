@@ -5,6 +5,8 @@
 //! the other secret values of a provider are masked as they are; short ones are left alone, since replacing `1` or `on`
 //! everywhere would destroy the message and hide nothing.
 
+use sluice_http_client::{Secret, Url};
+
 use crate::config::ProviderConfig;
 
 const MASK: &str = "*****";
@@ -30,26 +32,38 @@ pub fn mask_token(text: &str, token: &str) -> String {
     out
 }
 
-/// Masks every secret value of `config` in `text`.
-pub fn mask(text: &str, config: &ProviderConfig) -> String {
-    let mut text = text.to_owned();
-    let proxy_password = config.proxy.as_ref().and_then(|proxy| proxy.expose().password());
-    let others = config
-        .headers
-        .values()
-        .chain(config.password.iter())
-        .chain(std::iter::once(&config.address))
-        .map(|secret| secret.expose().as_str())
-        .chain(proxy_password);
-    for value in others {
-        let value = value.trim();
-        if value.len() >= MIN_MASKED_LEN {
-            text = text.replace(value, MASK);
-        }
+/// The secret values of one provider. `Debug` does not show them.
+#[derive(Clone, Debug, Default)]
+pub struct Masks {
+    token: Option<Secret<String>>,
+    others: Vec<Secret<String>>,
+}
+
+impl Masks {
+    /// All that a provider's Secrets hold, its address, and the credentials in its proxy's and its own URL.
+    pub fn of(config: &ProviderConfig) -> Self {
+        let ProviderConfig { address, token, password, headers, github_app, creds, nkey, proxy, .. } = config;
+        let proxy_password = proxy.as_ref().and_then(|proxy| proxy.expose().password());
+        let url = Url::parse(address.expose()).ok();
+        let own_password = url.as_ref().and_then(|url| url.password());
+        let app_key = github_app.get("githubAppPrivateKey").and_then(|key| std::str::from_utf8(key).ok());
+        let texts = headers.values().chain(password).chain([address]).chain(creds).chain(nkey);
+        let texts =
+            texts.map(|secret| secret.expose().as_str()).chain(proxy_password).chain(own_password).chain(app_key);
+        let mut others: Vec<&str> = texts.map(str::trim).filter(|text| text.len() >= MIN_MASKED_LEN).collect();
+        // Long ones first: a short one may be part of them.
+        others.sort_by_key(|text| std::cmp::Reverse(text.len()));
+        let others = others.into_iter().map(|text| Secret::new(text.to_owned())).collect();
+        Self { token: token.clone(), others }
     }
-    match &config.token {
-        Some(token) => mask_token(&text, token.expose()),
-        None => text,
+
+    /// The text without them.
+    pub fn apply(&self, text: &str) -> String {
+        let text = self.others.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose(), MASK));
+        match &self.token {
+            Some(token) => mask_token(&text, token.expose()),
+            None => text,
+        }
     }
 }
 

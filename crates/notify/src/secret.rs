@@ -1,7 +1,7 @@
 //! From a Provider's spec and the Secrets it names to a [`ProviderConfig`].
 //!
-//! Pure: the caller reads the Secrets, and decides whether a service account may be named (none of the types here uses one). The rules that look odd are the reference's: the authentication keys of the main
-//! Secret are parsed as one, and when one of them is malformed none counts, the token included.
+//! Pure: the caller reads the Secrets, and decides whether a service account may be named. The rules that look odd are the reference's: the
+//! authentication keys of the main Secret are parsed as one, and when one of them is malformed none counts, the token included.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,8 +10,10 @@ use sluice_api::notification::{Provider, ProviderSpec};
 use sluice_http_client::{ClientIdentity, Secret, Url};
 use thiserror::Error;
 
-use crate::config::{Kind, ProviderConfig, TlsMaterial};
+use crate::config::{ProviderConfig, TlsMaterial};
+use crate::kind::Kind;
 
+mod auth;
 mod headers;
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,26 @@ impl SecretData {
     /// The value of `key`, as stored.
     pub fn get(&self, key: &str) -> Option<&[u8]> {
         self.0.get(key).map(Vec::as_slice)
+    }
+
+    /// Whether it has no key.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The data as a map, for those who read several keys.
+    pub fn as_map(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.0
+    }
+
+    /// The part whose keys begin with this.
+    fn with_prefix(&self, prefix: &str) -> Self {
+        let part = self.0.iter().filter(|(key, _)| key.starts_with(prefix));
+        Self(part.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn secret(&self, key: &'static str) -> Result<Option<Secret<String>>, ResolveError> {
+        Ok(self.text(key)?.map(|text| Secret::new(text.to_owned())))
     }
 
     fn text(&self, key: &'static str) -> Result<Option<&str>, ResolveError> {
@@ -92,13 +114,9 @@ pub enum ResolveError {
     /// The certificate Secret holds neither an authority nor a whole pair.
     #[error("invalid certificate secret data: it needs 'ca.crt', or 'tls.crt' and 'tls.key', or all of them")]
     FindTlsMaterial,
-}
-
-/// The authentication keys of the main Secret.
-#[derive(Default)]
-struct Auth {
-    token: Option<Secret<String>>,
-    basic: Option<(String, Secret<String>)>,
+    /// The main Secret, which for Git statuses has the TLS material too, is malformed.
+    #[error("failed to get TLS config")]
+    ReadGitSecret(#[source] auth::AuthError),
 }
 
 /// Puts a Provider's spec and its Secrets together.
@@ -111,23 +129,41 @@ pub fn resolve(provider: &Provider, secrets: &Secrets) -> Result<ProviderConfig,
     let kind = Kind::of(&spec.type_).ok_or_else(unsupported)?;
     let empty = SecretData::default();
     let secret = secrets.secret.as_ref().unwrap_or(&empty);
-    // None of the types that are implemented turns half a pair into an error: they go on without any of the keys.
-    let auth = parse_auth(secret)?.unwrap_or_default();
+    let mut deprecations = Vec::new();
+    let (proxy, is_deprecated) = proxy(spec, secret, secrets.proxy.as_ref())?;
+    if is_deprecated {
+        deprecations.push("the proxy of a Provider or of its Secret is deprecated, use spec.proxySecretRef instead");
+    }
+    let auth = auth::parse(secret)?;
+    let tls = match (&secrets.cert, &auth) {
+        (Some(cert), _) => Some(tls(cert)?),
+        (None, Ok(auth)) if kind.is_git_status() => auth.tls.clone(),
+        (None, Err(error)) if kind.is_git_status() => return Err(ResolveError::ReadGitSecret(*error)),
+        (None, _) => None,
+    };
+    // A malformed Secret is no error beyond that: its keys do not count, all of them.
+    let auth = auth.unwrap_or_default();
     let (username, password) = match auth.basic {
         Some((username, password)) => (username, Some(password)),
         None => (spec.username.clone().unwrap_or_default(), None),
     };
     Ok(ProviderConfig {
         kind,
+        uid: provider.metadata.uid.clone().unwrap_or_default(),
         address: address(spec, secret)?,
         channel: spec.channel.clone().unwrap_or_default(),
         username,
         token: auth.token,
         password,
         headers: headers::parse(secret.text("headers")?)?,
-        proxy: proxy(spec, secret, secrets.proxy.as_ref())?,
-        tls: secrets.cert.as_ref().map(tls).transpose()?,
+        github_app: auth.github_app,
+        creds: secret.secret("creds")?,
+        nkey: secret.secret("nkey")?,
+        service_account: spec.service_account_name.clone().filter(|name| !name.is_empty()),
+        proxy,
+        tls,
         timeout: provider.timeout(),
+        deprecations,
     })
 }
 
@@ -141,30 +177,20 @@ fn address(spec: &ProviderSpec, secret: &SecretData) -> Result<Secret<String>, R
     Ok(Secret::new(address.trim().to_owned()))
 }
 
-/// All authentication keys, or `None` when any of them is malformed.
-fn parse_auth(secret: &SecretData) -> Result<Option<Auth>, ResolveError> {
-    let basic = match (secret.text("username")?, secret.text("password")?) {
-        (Some(username), Some(password)) => Some((username.to_owned(), Secret::new(password.to_owned()))),
-        (None, None) => None,
-        _ => return Ok(None),
-    };
-    if secret.get("githubAppInstallationID").is_some() && secret.get("githubAppInstallationOwner").is_some() {
-        return Ok(None);
-    }
-    Ok(Some(Auth { token: secret.text("token")?.map(|token| Secret::new(token.to_owned())), basic }))
-}
-
-/// The strongest of the three places for a proxy: the proxy Secret, the main Secret, the spec.
+/// The strongest of the three places for a proxy: the proxy Secret, the main Secret, the spec. And whether it is one of the latter two, which
+/// are deprecated.
 fn proxy(
     spec: &ProviderSpec,
     secret: &SecretData,
     proxy_secret: Option<&SecretData>,
-) -> Result<Option<Secret<Url>>, ResolveError> {
-    if let Some(data) = proxy_secret {
-        return proxy_from_secret(data).map(|url| Some(Secret::new(url)));
-    }
+) -> Result<(Option<Secret<Url>>, bool), ResolveError> {
     let deprecated = secret.text("proxy")?.or(spec.proxy.as_deref()).filter(|proxy| !proxy.is_empty());
-    deprecated.map(|text| parse_proxy(text.trim(), &["http", "https"], "http or https").map(Secret::new)).transpose()
+    let deprecated =
+        deprecated.map(|text| parse_proxy(text.trim(), &["http", "https"], "http or https")).transpose()?;
+    match proxy_secret {
+        Some(data) => Ok((Some(Secret::new(proxy_from_secret(data)?)), false)),
+        None => Ok((deprecated.clone().map(Secret::new), deprecated.is_some())),
+    }
 }
 
 fn proxy_from_secret(data: &SecretData) -> Result<Url, ResolveError> {

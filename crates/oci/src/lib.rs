@@ -12,6 +12,9 @@ mod challenge;
 mod client;
 mod credentials;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod link;
 mod manifest;
 mod reference;

@@ -1,6 +1,6 @@
 //! Which objects of a kind changed: their names and versions, from a watch that asks for metadata only.
 //!
-//! Deliberately not a [`crate::cache::Cache`]: of Secrets and ConfigMaps no data is fetched, let alone kept.
+//! Deliberately not a [`crate::cache::Cache`]: of a Secret no data is fetched, let alone kept.
 
 use std::collections::HashMap;
 

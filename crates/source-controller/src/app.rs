@@ -33,6 +33,7 @@ use crate::source::SourceReconciler;
 use crate::source::identity::{self, Identities, ServiceAccountIdentity, TokenMetrics};
 use crate::source::registry::Registries;
 use crate::source::verify::PublicRoot;
+use crate::source::workdir;
 
 /// Bound of running passes at the end; the stock Deployment gives 10 s in all, and a fetch can be started over at no loss.
 const DRAIN: Duration = Duration::from_secs(4);
@@ -78,6 +79,7 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     let register = |registry: &mut _| token_metrics = TokenMetrics::register(registry);
     let process = Process::start(identity, &flags.common, register).await?;
     let storage = Arc::new(open_storage(&flags, process.hostname())?);
+    collect_left_over();
     let client = || process.client().clone();
     let clouds = identities(&flags, &gates, client(), token_metrics);
     let registries = Registries::new(client(), clouds.clone());
@@ -96,7 +98,7 @@ pub async fn run(flags: Flags) -> Result<(), AppError> {
     let oci = OciRepositoryPhases::new(client(), Arc::clone(&storage), registries.clone(), public_root.clone());
     let mut kinds = Kinds::default();
     let helm_repositories = Cache::with_index(helmrepository::index_names);
-    let helm = HelmRepositoryPhases::new(client(), Arc::clone(&storage), flags.helm_index_max_size);
+    let helm = HelmRepositoryPhases::new(client(), Arc::clone(&storage), registries.clone(), flags.helm_index_max_size);
     let buckets = Cache::default();
     let chart_sources = helmchart::Sources {
         client: client(),
@@ -217,6 +219,15 @@ fn identities(flags: &Flags, gates: &FeatureGates, client: Client, metrics: Toke
         cache_duration: flags.token_cache_max_duration,
     };
     Identities::new(client, Platform::of_process(), settings, metrics)
+}
+
+/// Makes room of what a process that was killed has left, beside everything else: nothing waits for it.
+fn collect_left_over() {
+    tokio::task::spawn_blocking(|| match workdir::collect_left_over(&std::env::temp_dir()) {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "removed temporary directories of an earlier process"),
+        Err(error) => tracing::warn!(%error, "cannot look for temporary directories of an earlier process"),
+    });
 }
 
 fn open_storage(flags: &Flags, hostname: &str) -> Result<Storage, AppError> {

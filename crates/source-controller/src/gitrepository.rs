@@ -228,6 +228,7 @@ impl Phases for GitRepositoryPhases {
     }
 
     fn forget(&self, key: &Key) {
+        self.connections.providers.forget(key);
         self.mirrors.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.announced.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }

@@ -15,10 +15,12 @@ use sluice_api::constants::reason;
 use sluice_api::source::{HelmRepository, HelmRepositoryStatus, HelmRepositoryType};
 use sluice_helm::urls;
 use sluice_runtime::dispatcher::Pass;
+use sluice_runtime::queue::Key;
 use sluice_storage::Storage;
 
 pub(crate) use index::{FetchFailed, download};
 
+use crate::source::registry::Registries;
 use crate::source::{Done, Phases, Report, SourceKind, Stored, Verdict};
 
 impl SourceKind for HelmRepository {
@@ -46,13 +48,15 @@ pub(crate) fn is_oci(object: &HelmRepository) -> bool {
 pub(crate) struct HelmRepositoryPhases {
     client: Client,
     storage: Arc<Storage>,
+    /// Charts of a repository in a registry log in on behalf of the repository.
+    registries: Registries,
     max_index_bytes: u64,
 }
 
 impl HelmRepositoryPhases {
     /// Publishes into `storage`; an index of more bytes is refused.
-    pub(crate) fn new(client: Client, storage: Arc<Storage>, max_index_bytes: u64) -> Self {
-        Self { client, storage, max_index_bytes }
+    pub(crate) fn new(client: Client, storage: Arc<Storage>, registries: Registries, max_index_bytes: u64) -> Self {
+        Self { client, storage, registries, max_index_bytes }
     }
 }
 
@@ -90,5 +94,9 @@ impl Phases for HelmRepositoryPhases {
 
     fn classify(&self, failure: &verdict::Failure) -> Verdict {
         verdict::classify(failure)
+    }
+
+    fn forget(&self, key: &Key) {
+        self.registries.forget::<HelmRepository>(key);
     }
 }

@@ -18,6 +18,7 @@ use sluice_api::constants::{condition, reason};
 use sluice_api::source::{OCIRepository, OCIRepositoryStatus};
 use sluice_conditions::Status;
 use sluice_runtime::dispatcher::Pass;
+use sluice_runtime::queue::Key;
 use sluice_runtime::recorder::{Notice, Severity};
 use sluice_storage::Storage;
 
@@ -132,6 +133,10 @@ impl Phases for OciRepositoryPhases {
 
     fn classify(&self, failure: &Failure) -> Verdict {
         verdict::classify(failure)
+    }
+
+    fn forget(&self, key: &Key) {
+        self.registries.forget::<OCIRepository>(key);
     }
 }
 

@@ -13,6 +13,7 @@ mod report;
 pub(crate) mod secrets;
 mod stored;
 pub(crate) mod verify;
+pub(crate) mod workdir;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -2,12 +2,14 @@
 //!
 //! Deliberately no fakes of what can be had for real, and nothing that a shipped binary links.
 
+pub mod alertmanager;
 pub mod azure;
 pub mod control_plane;
 pub mod controller;
 pub mod files;
 pub mod front;
 pub mod git;
+pub mod nats;
 pub mod proxy;
 pub mod registry;
 pub mod s3;

@@ -194,6 +194,12 @@ impl Node {
             }
         });
         self.each_scalar(&mut |scalar| {
+            if scalar.tag != Tag::Str {
+                scalar.tag = scalar.spelt_tag();
+                if scalar.tag != Tag::Str && scalar.style != Style::Untyped {
+                    scalar.style = Style::Plain;
+                }
+            }
             if is_unreadable(scalar) {
                 unreadable = true;
             } else if scalar.style == Style::Folded && scalar.tag == Tag::Str {

@@ -11,7 +11,8 @@ use libyaml_safer::{Event, EventData, MappingStyle, Mark, Parser, ScalarStyle};
 use crate::bytes::{BYTE_ORDER_MARK, bad_character, prepare, unix_lines, without_inner_marks};
 use crate::error::YamlError;
 use crate::node::{Entry, Key, Mapping, Node, Position, Spelling, Value};
-use crate::scalar::{Dialect, Scalar, Style, Tag, number, resolve, timestamp};
+use crate::scalar::{Dialect, Parsed, Scalar, Style, Tag, is_true, number, resolve, timestamp};
+use crate::writer::go_float32;
 
 /// Bounds on one input. The defaults are far above what an API server would accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -337,7 +338,8 @@ impl Reader<'_> {
                 merges.push((position.line, value));
                 continue;
             }
-            let tag = if self.dialect == Dialect::Config { Tag::Str } else { tag };
+            let (tag, text) =
+                if self.dialect == Dialect::Config { (Tag::Str, config_key(tag, text)) } else { (tag, text) };
             building.add(Entry { key: Key { text, tag, position }, value }, self.dialect)?;
         }
         for (line, value) in merges {
@@ -407,6 +409,18 @@ impl Building {
             }
         }
         Ok(())
+    }
+}
+
+/// A key of a configuration file as the step to JSON writes it: numbers and booleans lose their notation.
+fn config_key(tag: Tag, text: String) -> String {
+    match (tag, number(&text)) {
+        (Tag::Bool, _) => is_true(&text).to_string(),
+        (Tag::Int, Some(Parsed::Signed(value))) => value.to_string(),
+        (Tag::Float, Some(Parsed::Float(value))) if value.is_finite() => go_float32(value),
+        (Tag::Float, Some(Parsed::Float(value))) if value.is_nan() => ".nan".to_owned(),
+        (Tag::Float, Some(Parsed::Float(value))) => if value > 0.0 { ".inf" } else { "-.inf" }.to_owned(),
+        _ => text,
     }
 }
 

@@ -93,11 +93,20 @@ impl Scalar {
         Self { tag: resolve(&text, Dialect::Resource), text, style: Style::Plain, shared: 0, written: false }
     }
 
-    /// This scalar in the place of another, whose spelling it takes: in quotes everything is a string.
+    /// This scalar in the place of another, whose spelling it takes; its type is then that of [`Scalar::spelt_tag`].
     pub fn in_place_of(self, old: &Self) -> Self {
-        let free = matches!(old.style, Style::Plain | Style::Untyped);
-        let tag = if free || self.tag == Tag::Null { self.tag } else { Tag::Str };
-        Self { tag, style: old.style, shared: old.shared, ..self }
+        Self { style: old.style, shared: old.shared, ..self }
+    }
+
+    /// The type that the scalar has when it has been written and read: in quotes and blocks everything is a string, but for what has a
+    /// type that its text does not show, which is then written as a statement.
+    pub fn spelt_tag(&self) -> Tag {
+        let spelt = matches!(self.style, Style::Quoted | Style::Literal | Style::Folded);
+        if spelt && self.tag != Tag::Str && resolve(&self.text, Dialect::Resource) == self.tag {
+            Tag::Str
+        } else {
+            self.tag
+        }
     }
 
     /// A text that a step made in place of another: quoted where it would read as something else; what is put in its place has the type of
@@ -136,7 +145,7 @@ impl Scalar {
 
     /// The JSON value; `None` for an infinite number or not-a-number, which JSON lacks.
     pub fn to_json(&self) -> Option<Json> {
-        Some(match self.tag {
+        Some(match self.spelt_tag() {
             Tag::Str => Json::String(self.text.clone()),
             Tag::Null if resolve(&self.text, Dialect::Resource) != Tag::Null => return None,
             Tag::Null => Json::Null,

@@ -188,7 +188,7 @@ impl Writer<'_> {
         match &node.value {
             Value::Mapping(_) => self.push_str("{}"),
             Value::Sequence(_) => self.push_str("[]"),
-            Value::Scalar(scalar) => match scalar.tag {
+            Value::Scalar(scalar) => match scalar.spelt_tag() {
                 Tag::Str => self.string(&scalar.text, indent, place),
                 Tag::Null | Tag::Bool | Tag::Int | Tag::Float | Tag::Timestamp => {
                     self.json_scalar(node, scalar, indent)?;
@@ -461,11 +461,22 @@ fn escape_always(letter: char) -> String {
 /// smaller ones are integers by now).
 pub(crate) fn go_number(number: &Number) -> String {
     let Some(value) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
-    let scientific = format!("{value:e}");
-    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    go_short(&format!("{value:e}"), &value.to_string())
+}
+
+/// The same for a number of half the precision, which is what becomes of a key.
+pub(crate) fn go_float32(value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "the loss is what Go does")]
+    let value = value as f32;
+    go_short(&format!("{value:e}"), &value.to_string())
+}
+
+/// Chooses between the two notations of a number.
+fn go_short(scientific: &str, decimal: &str) -> String {
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific.to_owned() };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..6).contains(&exponent) {
-        return value.to_string();
+        return decimal.to_owned();
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())

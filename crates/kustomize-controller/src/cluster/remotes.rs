@@ -138,6 +138,7 @@ mod tests {
         CacheKeyBuilder::new("test").part("version", text).build()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands for what makes a connection, which can fail")]
     fn remote() -> Result<Remote, Infallible> {
         let client = never_answering();
         Ok(Remote { discovery: Arc::new(Discovery::new(client.clone())), client })

@@ -6,7 +6,8 @@ use kube::ResourceExt;
 use sluice_api::kustomize::{Kustomization, Selector};
 use sluice_manifest::{Entry, Object, Owner, is_undecrypted_secret};
 use sluice_ssa::{
-    Applier, ApplyFailure, ApplyOptions, ChangeSet, IgnoreError, IgnoreRule, IgnoreRules, IgnoreTarget, Journal, Ports, PruneOutcome, Rest,
+    Applier, ApplyFailure, ApplyOptions, ChangeSet, IgnoreError, IgnoreRule, IgnoreRules, IgnoreTarget, Journal, Ports,
+    PruneOutcome, Rest,
 };
 
 use crate::cluster::Target;

@@ -10,14 +10,15 @@ use sluice_api::kustomize::{Kustomization, Selector};
 use sluice_artifact::{Algorithm, Digest};
 use sluice_envsubst::Substitution;
 use sluice_kustomize::{
-    BuildError, DirTree, FileTree, GenerateError, ImageOverride, Injection, Options, PatchOverride, PatchTarget,
-    PathError, ReadSet, RelPath, Remote, Resource,
+    BuildError, DirTree, FileTree, GenerateError, ImageOverride, Injection, Options, OverlayTree, PatchOverride,
+    PatchTarget, PathError, ReadSet, RelPath, Remote, Resource,
 };
 use sluice_manifest::{CommonMetadata, Object, ObjectError, Owner, expand, normalize};
 use sluice_remote_bases::{NetworkSource, Scope};
 use sluice_yaml::Node;
 
 use super::apply::owner;
+use super::decrypt::{Decryptor, ResourceError, SourcesError, gather};
 use super::substitute::{SubstituteError, substitute};
 use super::tree::Sourced;
 
@@ -45,6 +46,18 @@ pub(super) enum BuildFailed {
     /// An object of the build lacks what makes it one.
     #[error("failed to decode Kubernetes apiVersion, kind and name from: {0}")]
     Nameless(String),
+    /// The files cannot be decrypted.
+    #[error("error decrypting sources")]
+    Sources(#[source] SourcesError),
+    /// An object cannot be decrypted.
+    #[error("decryption failed for '{object}'")]
+    Decrypt {
+        /// Which.
+        object: String,
+        /// Why.
+        #[source]
+        source: ResourceError,
+    },
     /// The variables cannot be put into an object.
     #[error("post build failed for '{object}'")]
     Substitute {
@@ -75,6 +88,7 @@ pub(super) struct Built {
 /// What is put into the build beside the tree.
 pub(super) struct Inputs {
     pub(super) substitution: Option<Substitution>,
+    pub(super) decryptor: Option<Decryptor>,
     pub(super) remote: Scope,
 }
 
@@ -88,25 +102,42 @@ struct Manifest {
 }
 
 /// Builds on a thread that may block.
-pub(super) async fn build(
-    object: &Kustomization,
-    sourced: &Sourced,
-    inputs: Inputs,
-) -> Result<Built, BuildFailed> {
-    let Inputs { substitution, remote } = inputs;
+pub(super) async fn build(object: &Kustomization, sourced: &Sourced, inputs: Inputs) -> Result<Built, BuildFailed> {
+    let Inputs { substitution, decryptor, remote } = inputs;
     let injection = injection(object);
     let stamps = Stamps { owner: owner(object), common: object.spec.common_metadata.clone().unwrap_or_default() };
-    let (tree, path) = (Arc::clone(&sourced.tree), sourced.path.clone());
-    let (manifests, read) = blocking(move || {
+    let dir = RelPath::new(&sourced.path).map_err(BuildFailed::Path)?;
+    let wants_decryption = decryptor.is_some();
+    let (tree, at) = (Arc::clone(&sourced.tree), dir.clone());
+    let generated = blocking(move || {
         let tree = DirTree::new(tree.path(), MAX_FILE_BYTES).map_err(BuildFailed::Tree)?;
-        let dir = RelPath::new(&path).map_err(BuildFailed::Path)?;
-        let generated = sluice_kustomize::generate(&tree, &dir, &injection).map_err(BuildFailed::Generate)?;
+        let generated = sluice_kustomize::generate(&tree, &at, &injection).map_err(BuildFailed::Generate)?;
+        let encrypted =
+            if wants_decryption { gather(&generated.tree, &at).map_err(BuildFailed::Sources)? } else { Vec::new() };
+        Ok((generated.tree.overlay().clone(), generated.read, encrypted))
+    });
+    let (mut overlay, generated, encrypted) = generated.await?;
+    if let Some(decryptor) = &decryptor {
+        let plain = decryptor.sources(encrypted).await.map_err(BuildFailed::Sources)?;
+        for (path, content) in plain.files() {
+            overlay.insert(path.clone(), content);
+        }
+    }
+    let tree = Arc::clone(&sourced.tree);
+    let (mut manifests, read) = blocking(move || {
+        let tree = DirTree::new(tree.path(), MAX_FILE_BYTES).map_err(BuildFailed::Tree)?;
         let source = Arc::new(NetworkSource::new(remote));
-        let (manifests, mut read) = run(&generated.tree, &dir, Remote::Fetch(Arc::clone(&source) as _))?;
-        read.extend(generated.read);
+        let tree = OverlayTree::new(&tree, overlay);
+        let (manifests, mut read) = run(&tree, &dir, Remote::Fetch(Arc::clone(&source) as _))?;
+        read.extend(generated);
         Ok((manifests, (!source.was_used()).then_some(read)))
     })
     .await?;
+    if let Some(decryptor) = &decryptor {
+        for manifest in &mut manifests {
+            decrypt(decryptor, manifest).await?;
+        }
+    }
     blocking(move || {
         let manifests = substituted(manifests, substitution.as_ref())?;
         let digest = digest_of(&manifests);
@@ -130,8 +161,7 @@ async fn blocking<T: Send + 'static>(
 
 fn run(tree: &dyn FileTree, dir: &RelPath, remote: Remote) -> Result<(Vec<Manifest>, ReadSet), BuildFailed> {
     let options = Options { remote, ..Options::default() };
-    let build = sluice_kustomize::build(tree, dir, &options)
-        .map_err(|error| BuildFailed::Build(describe(&error)))?;
+    let build = sluice_kustomize::build(tree, dir, &options).map_err(|error| BuildFailed::Build(describe(&error)))?;
     for warning in &build.warnings {
         tracing::info!(warning, "kustomize build");
     }
@@ -151,6 +181,18 @@ fn manifest(resource: &Resource) -> Result<Manifest, BuildFailed> {
     }
     let (group, version) = api_version.split_once('/').unwrap_or(("[noGrp]", api_version));
     Ok(Manifest { shown: format!("{kind}.{version}.{group}/{name}"), text, value })
+}
+
+async fn decrypt(decryptor: &Decryptor, manifest: &mut Manifest) -> Result<(), BuildFailed> {
+    let changed = decryptor.resource(&mut manifest.value).await;
+    if changed.map_err(|source| BuildFailed::Decrypt { object: manifest.shown.clone(), source })? {
+        manifest.text = text_of(&manifest.value)?;
+    }
+    Ok(())
+}
+
+fn text_of(value: &Value) -> Result<String, BuildFailed> {
+    sluice_yaml::write(&Node::from_json(value)).map_err(|error| BuildFailed::Encode(error.to_string()))
 }
 
 fn substituted(manifests: Vec<Manifest>, substitution: Option<&Substitution>) -> Result<Vec<Manifest>, BuildFailed> {

@@ -1,4 +1,4 @@
-//! Which ConfigMaps and Secrets a Kustomization reads: their change is a reason to look at it again.
+//! Which `ConfigMap`s and Secrets a Kustomization reads: their change is a reason to look at it again.
 //!
 //! Deliberately not here: reading them.
 

@@ -55,7 +55,9 @@ pub(super) async fn finalize(parts: &Parts, pass: &Pass<Kustomization>) -> Final
         Err(error) => return failed(format!("failed to build kube client: {}", error_chain(&error))),
     };
     if target.identity == TargetIdentity::Own {
-        entries.iter().for_each(|entry| parts.observer.forget(&entry.id));
+        for entry in &entries {
+            parts.observer.forget(&entry.id);
+        }
     }
     let outcome = sluice_ssa::prune(target.client.clone(), &target.discovery, &entries, &owner(object)).await;
     let mut notices = told(&outcome);
@@ -75,8 +77,7 @@ async fn terminated(pass: &Pass<Kustomization>, target: &Target, outcome: &Prune
     let deleted = outcome.changes.changes().iter().filter(|change| change.action == Action::Deleted);
     let deleted: Vec<Entry> = deleted.map(|change| change.entry.clone()).collect();
     let timeout = pass.object.timeout();
-    let gone =
-        wait_until_gone(target.client.clone(), &target.discovery, &deleted, timeout, &Worker(&pass.slot)).await;
+    let gone = wait_until_gone(target.client.clone(), &target.discovery, &deleted, timeout, &Worker(&pass.slot)).await;
     let error = gone.err()?;
     let text = format!("failed to wait for resources termination: {}", error_chain(&error));
     Some(Notice::new(Severity::Error, reason::PRUNE_FAILED, text))
@@ -102,7 +103,8 @@ fn orphaned(entries: &[Entry]) -> Notice {
 fn has_dependant_under_deletion(cache: &Cache<Kustomization>, object: &Kustomization) -> bool {
     let key = key_of(object);
     let dependants = cache.indexed(&dependency_index(&key));
-    let mut going = dependants.iter().filter(|one| one.metadata.deletion_timestamp.is_some() && key_of(one) != key).peekable();
+    let mut going =
+        dependants.iter().filter(|one| one.metadata.deletion_timestamp.is_some() && key_of(one) != key).peekable();
     if going.peek().is_none() {
         return false;
     }

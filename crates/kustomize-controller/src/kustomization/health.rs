@@ -196,7 +196,10 @@ mod tests {
         }
         let job = Entry::parse("apps_once_batch_Job", "v1").unwrap().id;
         let targets = targets(object, &changes, &HashSet::from([job]), |_| None);
-        targets.iter().map(|target| format!("{} {} {:?}", target.id.to_inventory(), target.version, target.if_absent)).collect()
+        targets
+            .iter()
+            .map(|target| format!("{} {} {:?}", target.id.to_inventory(), target.version, target.if_absent))
+            .collect()
     }
 
     #[test]

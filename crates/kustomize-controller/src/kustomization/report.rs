@@ -60,7 +60,11 @@ impl Report {
             revision: None,
             origin_revision: None,
             digest: None,
-            was_healthy: pass.object.status.as_ref().is_some_and(|status| is_true(&status.conditions, condition::HEALTHY)),
+            was_healthy: pass
+                .object
+                .status
+                .as_ref()
+                .is_some_and(|status| is_true(&status.conditions, condition::HEALTHY)),
             timeout: GoDuration::new(pass.object.timeout()).to_string(),
         }
     }

@@ -1,4 +1,4 @@
-//! Phase: the variables of `spec.postBuild`, from the spec and from the ConfigMaps and Secrets that it names.
+//! Phase: the variables of `spec.postBuild`, from the spec and from the `ConfigMap`s and Secrets that it names.
 //!
 //! Read with the controller's identity, live, on the management cluster, whatever identity applies the objects: that is the contract. Deliberately
 //! not here: putting them in (`substitute`). Nothing is kept after the pass.

@@ -15,9 +15,9 @@ use sluice_runtime::dispatcher::{Next, Outcome};
 use sluice_runtime::logging::error_chain;
 use sluice_runtime::recorder::{Notice, Severity};
 
-use crate::cluster::TargetError;
 use super::apply::{ApplyError, PruneFailed};
 use super::build::BuildFailed;
+use super::decrypt::KeysError;
 use super::dependencies::DependencyError;
 use super::health::HealthError;
 use super::history;
@@ -26,6 +26,7 @@ use super::source::SourceError;
 use super::supported::GateDisabled;
 use super::tree::TreeError;
 use super::variables::VariablesError;
+use crate::cluster::TargetError;
 
 const COMMIT_STATUS: &str = "kustomize.toolkit.fluxcd.io/commit_status";
 
@@ -53,6 +54,9 @@ pub(super) enum Failure {
     /// The variables cannot be read.
     #[error(transparent)]
     Variables(#[from] VariablesError),
+    /// The keys for decryption cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// The manifests cannot be built.
     #[error(transparent)]
     Build(#[from] BuildFailed),
@@ -129,7 +133,9 @@ fn classify(failure: &Failure) -> (&'static str, Retry, Tell) {
             TreeError::NotFound(_) => (reason::ARTIFACT_FAILED, Retry::Wait, Tell::Nothing),
             TreeError::Fetch(_) | TreeError::Path(_) => (reason::ARTIFACT_FAILED, Retry::Fixed, Tell::Error),
         },
-        Failure::Build(_) | Failure::Variables(_) => (reason::BUILD_FAILED, Retry::Fixed, Tell::Error),
+        Failure::Build(_) | Failure::Variables(_) | Failure::Keys(_) => {
+            (reason::BUILD_FAILED, Retry::Fixed, Tell::Error)
+        }
         Failure::Target(_)
         | Failure::Apply(ApplyError::Encrypted(_) | ApplyError::Ignore(_) | ApplyError::Apply(_)) => {
             (reason::RECONCILIATION_FAILED, Retry::Fixed, Tell::Error)

@@ -7,7 +7,9 @@ fn node(text: &str) -> Node {
 }
 
 fn merged(target: &str, patch: &str) -> String {
-    strategic_merge(node(target), node(patch), None).unwrap().map_or_else(String::new, |node| write(&node).unwrap())
+    strategic_merge(node(target), node(patch), None, &Shares::new())
+        .unwrap()
+        .map_or_else(String::new, |node| write(&node).unwrap())
 }
 
 const POD: &str = "apiVersion: v1\nkind: Pod\nspec:\n";
@@ -69,7 +71,7 @@ fn directives_delete_replace_and_are_checked() {
     );
     check(THING, "  a:\n    x: 1\n", "  a:\n    $patch: replace\n    y2: 2\n", "  a:\n    y2: 2\n");
     assert_eq!(merged(&format!("{THING}  a: 1\n"), "apiVersion: example.org/v1\nkind: Thing\n$patch: delete\n"), "");
-    let error = strategic_merge(node("a: {b: 1}\n"), node("a: {$patch: frob}\n"), None);
+    let error = strategic_merge(node("a: {b: 1}\n"), node("a: {$patch: frob}\n"), None, &Shares::new());
     assert_eq!(error, Err(MergeError::UnknownStrategy("frob".to_owned())));
 }
 
@@ -92,7 +94,7 @@ fn sets_of_scalars_are_joined() {
 
 #[test]
 fn another_kind_of_node_is_an_error_with_the_line_of_the_patch() {
-    let error = strategic_merge(node("a: {b: 1}\n"), node("x: 1\na: 5\n"), None);
+    let error = strategic_merge(node("a: {b: 1}\n"), node("x: 1\na: 5\n"), None, &Shares::new());
     let (expected, found, contents) = ("MappingNode", "ScalarNode", "5\n".to_owned());
     assert_eq!(error, Err(MergeError::WrongKind { expected, found, contents, line: 2 }));
 }

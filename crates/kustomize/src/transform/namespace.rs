@@ -93,8 +93,13 @@ impl SetNamespace {
             return Err("setting namespace on (cluster)role binding subjects: not a list".to_owned());
         };
         for subject in subjects.iter_mut().filter(|subject| !subject.is_null()) {
-            if subject.as_mapping().is_none() {
-                let problem = crate::merge::MergeError::wrong_kind("MappingNode", subject);
+            let unfit = match subject.get(field) {
+                _ if subject.as_mapping().is_none() => Some(("MappingNode", &*subject)),
+                Some(value) if value.as_scalar().is_none() => Some(("ScalarNode", value)),
+                _ => None,
+            };
+            if let Some((wanted, node)) = unfit {
+                let problem = crate::merge::MergeError::wrong_kind(wanted, node);
                 return Err(format!(
                     "setting namespace on (cluster)role binding subjects: looking up {field} on (cluster)role binding subject: {problem}"
                 ));

@@ -12,7 +12,7 @@ use crate::documents::{DocumentError, parse_resources};
 use crate::growth::weight;
 use crate::json_patch::{JsonPatch, JsonPatchError};
 use crate::kustomization::{Patch, Selector};
-use crate::merge::strategic_merge;
+use crate::merge::{Shares, strategic_merge};
 use crate::resmap::ResMap;
 use crate::resource::Resource;
 use crate::selector::{Matcher, SelectorError};
@@ -244,12 +244,16 @@ fn merge_into(resource: &mut Resource, patch: Resource, schema: Option<&CustomSc
             metadata.get_or_insert_with("annotations", Node::mapping);
         }
     }
-    let merged = strategic_merge(target, patch.node, schema)?;
+    let shares = Shares::new();
+    let merged = strategic_merge(target, patch.node, schema, &shares)?;
     let Some(merged) = merged.filter(|node| !node.is_null_or_empty()) else {
         // An empty node marks the resource as deleted.
         return Ok(());
     };
     resource.node = merged;
+    if shares.any() {
+        resource.take_shares();
+    }
     if takes_annotations {
         resource.forget_history();
     }

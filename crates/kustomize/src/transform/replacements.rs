@@ -63,6 +63,10 @@ fn source_value(resources: &ResMap, source: &ReplacementSource) -> Result<(Node,
     }
     let path = if source.field_path.is_empty() { DEFAULT_PATH } else { &source.field_path };
     let parts = split_field_path(path);
+    let wildcard = parts.iter().position(|part| part == "*");
+    if wildcard.is_some_and(|at| lookup(&resources.get(index).node, &parts[..at]).is_some_and(|node| !node.is_null())) {
+        return Err("error looking up replacement source: wildcard is not supported in PathGetter".to_owned());
+    }
     let value = lookup(&resources.get(index).node, &parts)
         .filter(|value| !value.is_null_or_empty())
         .ok_or_else(|| format!("fieldPath `{path}` is missing for replacement source {}", source.id))?;

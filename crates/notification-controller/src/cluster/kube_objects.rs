@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, ObjectMeta, Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::json;
 use sluice_api::constants::annotation::REQUESTED_AT;
@@ -37,27 +37,33 @@ impl KubeObjects {
         resource: &Resource,
         namespace: &str,
         selector: &LabelSelector,
-    ) -> Result<Vec<ObjectName>, ClusterError> {
+    ) -> Result<Vec<(ObjectName, ObjectMeta)>, ClusterError> {
         let api = self.api(resource, namespace);
         let mut params = ListParams::default().labels(&selector.to_query()).limit(PAGE);
-        let mut names = Vec::new();
+        let mut found = Vec::new();
         loop {
             let page = api.list_metadata(&params).await?;
-            for object in &page.items {
+            for object in page.items {
                 let name = object.metadata.name.as_deref().unwrap_or_default();
-                names.push(
-                    ObjectName::parse(namespace, name).map_err(|error| ClusterError::Request(error.to_string()))?,
-                );
+                let name =
+                    ObjectName::parse(namespace, name).map_err(|error| ClusterError::Request(error.to_string()))?;
+                found.push((name, slim(object.metadata)));
             }
-            if names.len() > MAX_SELECTED {
+            if found.len() > MAX_SELECTED {
                 return Err(ClusterError::BoundList(MAX_SELECTED));
             }
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),
-                None => return Ok(names),
+                None => return Ok(found),
             }
         }
     }
+}
+
+/// Metadata without the part that is larger than all the rest and that nobody looks at: thousands of objects may be held at once.
+fn slim(mut metadata: ObjectMeta) -> ObjectMeta {
+    metadata.managed_fields = None;
+    metadata
 }
 
 impl Objects for KubeObjects {
@@ -73,12 +79,21 @@ impl Objects for KubeObjects {
         .boxed()
     }
 
+    fn metadata<'a>(
+        &'a self,
+        resource: &'a Resource,
+        object: &'a ObjectName,
+    ) -> BoxFuture<'a, Result<ObjectMeta, ClusterError>> {
+        async move { Ok(slim(self.api(resource, object.namespace()).get_metadata(object.name()).await?.metadata)) }
+            .boxed()
+    }
+
     fn select<'a>(
         &'a self,
         resource: &'a Resource,
         namespace: &'a str,
         selector: &'a LabelSelector,
-    ) -> BoxFuture<'a, Result<Vec<ObjectName>, ClusterError>> {
+    ) -> BoxFuture<'a, Result<Vec<(ObjectName, ObjectMeta)>, ClusterError>> {
         self.list(resource, namespace, selector).boxed()
     }
 

@@ -14,8 +14,10 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{error, info, warn};
 
 use super::cleanup::drop_token;
+use super::filters::Filters;
+use super::identities::ProviderIdentities;
 use super::ports::{AlertEvents, Catalog};
-use super::prepare::{Preparation, PrepareError, Prepared, Rules, object_path};
+use super::prepare::{Admission, Kept, Preparation, PrepareError, Prepared, Rules, object_path};
 use super::select::Selection;
 use super::sending::Sending;
 use crate::cluster::{Objects, Secrets};
@@ -37,17 +39,21 @@ pub struct Ports {
     pub objects: Arc<dyn Objects>,
     /// Warnings on Alerts.
     pub warnings: Arc<dyn AlertEvents>,
+    /// Who Providers are to clouds; without it, those that need an identity fail.
+    pub identities: Option<ProviderIdentities>,
 }
 
 pub(super) struct Dispatcher {
     ports: Ports,
     rules: Rules,
     sending: Arc<Sending>,
+    filters: Filters,
+    kept: Kept,
 }
 
 impl Dispatcher {
     pub(super) fn new(ports: Ports, rules: Rules, sending: Arc<Sending>) -> Self {
-        Self { ports, rules, sending }
+        Self { ports, rules, sending, filters: Filters::default(), kept: Kept::default() }
     }
 
     /// Handles an event that passed the duplicate check. Ends within [`PREPARATION`]; the sends go on.
@@ -61,7 +67,7 @@ impl Dispatcher {
                 return;
             }
         };
-        let selection = Selection::new(&event, &*self.ports.objects, &*self.ports.warnings);
+        let selection = Selection::new(&event, &*self.ports.objects, &*self.ports.warnings, &self.filters);
         let Ok(selected) = timeout_at(deadline, selection.select(alerts)).await else {
             error!(object = object_path(&event), "the selection of alerts did not end in time");
             return;
@@ -82,22 +88,33 @@ impl Dispatcher {
     }
 
     async fn deliver(&self, alert: &Arc<Alert>, event: &Event, deadline: Instant) -> Delivered {
-        let Ports { catalog, secrets, .. } = &self.ports;
-        let preparation = Preparation { catalog: &**catalog, secrets: &**secrets, rules: self.rules };
-        let prepared = timeout_at(deadline, preparation.prepare(alert, event)).await;
-        match prepared.unwrap_or(Err(PrepareError::Timeout)) {
-            Ok(Prepared::Send(delivery, conflicts)) => {
-                self.report_metadata(alert, &conflicts);
-                self.sending.start(delivery);
-                Delivered::Handled
-            }
-            Ok(Prepared::Skip) => Delivered::Handled,
-            Ok(Prepared::Drop) => Delivered::Dropped,
+        let Ports { catalog, secrets, identities, .. } = &self.ports;
+        let preparation = Preparation {
+            catalog: &**catalog,
+            secrets: &**secrets,
+            identities: identities.as_ref(),
+            kept: &self.kept,
+            retry: self.sending.policy(),
+            rules: self.rules,
+        };
+        let admitted = match preparation.admit(alert, event) {
+            Ok(Admission::Pass(admitted)) => admitted,
+            Ok(Admission::Skip) => return Delivered::Handled,
+            Ok(Admission::Drop) => return Delivered::Dropped,
             Err(error) => {
                 self.report_failure(alert, event, &error);
-                Delivered::Handled
+                return Delivered::Handled;
             }
+        };
+        self.report_metadata(alert, &admitted.conflicts);
+        let prepared = timeout_at(deadline, preparation.prepare(alert, *admitted)).await;
+        match prepared.unwrap_or(Err(PrepareError::Timeout)) {
+            Ok(Prepared::Send(delivery)) => self.sending.start(delivery),
+            Ok(Prepared::Nothing) => {}
+            Ok(Prepared::Unsendable(error)) => self.sending.report(alert, &object_path(event), &error_chain(&error)),
+            Err(error) => self.report_failure(alert, event, &error),
         }
+        Delivered::Handled
     }
 
     fn report_metadata(&self, alert: &Alert, conflicts: &BTreeMap<String, String>) {

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use regex::bytes::Regex;
 use sluice_api::meta::{CrossNamespaceObjectReference, Event};
 use sluice_api::notification::{AlertSeverity, AlertSpec};
 
@@ -50,22 +51,41 @@ pub struct MessageVerdict {
     pub invalid: Vec<String>,
 }
 
-/// Applies the inclusion list (one must match, if there is any), then the exclusion list (none may match).
-pub fn message_verdict(spec: &AlertSpec, message: &str) -> MessageVerdict {
-    let mut invalid = Vec::new();
-    let mut any_matches = |list: &[String]| {
-        // Evaluation stops at the first match, so later expressions are neither compiled nor reported.
-        list.iter().any(|expression| match go_regex::compile(expression) {
-            Ok(regex) => regex.is_match(message.as_bytes()),
-            Err(error) => {
-                invalid.push(format!("failed to compile regex {expression:?}: {error}"));
-                false
-            }
-        })
-    };
-    let included = spec.inclusion_list.is_empty() || any_matches(&spec.inclusion_list);
-    let passes = included && !any_matches(&spec.exclusion_list);
-    MessageVerdict { passes, invalid }
+/// The two lists of an Alert, compiled.
+#[derive(Debug)]
+pub struct MessageFilter {
+    inclusion: Vec<Result<Regex, String>>,
+    exclusion: Vec<Result<Regex, String>>,
+}
+
+impl MessageFilter {
+    /// Compiles both lists. An invalid expression is kept as the text that tells of it.
+    pub fn compile(spec: &AlertSpec) -> Self {
+        let compile = |list: &[String]| list.iter().map(|expression| compile(expression)).collect();
+        Self { inclusion: compile(&spec.inclusion_list), exclusion: compile(&spec.exclusion_list) }
+    }
+
+    /// Applies the inclusion list (one must match, if there is any), then the exclusion list (none may match).
+    pub fn verdict(&self, message: &str) -> MessageVerdict {
+        let mut invalid = Vec::new();
+        let mut any_matches = |list: &[Result<Regex, String>]| {
+            // Evaluation stops at the first match, so later expressions are not reported.
+            list.iter().any(|expression| match expression {
+                Ok(regex) => regex.is_match(message.as_bytes()),
+                Err(text) => {
+                    invalid.push(text.clone());
+                    false
+                }
+            })
+        };
+        let included = self.inclusion.is_empty() || any_matches(&self.inclusion);
+        let passes = included && !any_matches(&self.exclusion);
+        MessageVerdict { passes, invalid }
+    }
+}
+
+fn compile(expression: &str) -> Result<Regex, String> {
+    go_regex::compile(expression).map_err(|error| format!("failed to compile regex {expression:?}: {error}"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use sluice_runtime::logging::error_chain;
 use tokio::sync::OnceCell;
 use tracing::warn;
 
-use super::matching::{SourceMatch, message_verdict, source_match};
+use super::filters::Filters;
+use super::matching::{SourceMatch, source_match};
 use super::ports::AlertEvents;
 use crate::cluster::{ObjectName, Objects, Resource};
 use crate::labels::LabelSelector;
@@ -20,17 +21,24 @@ pub(super) struct Selection<'a> {
     event: &'a Event,
     objects: &'a dyn Objects,
     warnings: &'a dyn AlertEvents,
+    filters: &'a Filters,
     /// Labels of the involved object, read at most once however many Alerts ask.
     labels: OnceCell<Result<BTreeMap<String, String>, String>>,
 }
 
 impl<'a> Selection<'a> {
-    pub(super) fn new(event: &'a Event, objects: &'a dyn Objects, warnings: &'a dyn AlertEvents) -> Self {
-        Self { event, objects, warnings, labels: OnceCell::new() }
+    pub(super) fn new(
+        event: &'a Event,
+        objects: &'a dyn Objects,
+        warnings: &'a dyn AlertEvents,
+        filters: &'a Filters,
+    ) -> Self {
+        Self { event, objects, warnings, filters, labels: OnceCell::new() }
     }
 
     /// Keeps the Alerts that want the event. What is wrong with an Alert becomes a warning on it and counts as no match.
     pub(super) async fn select(&self, alerts: Vec<Arc<Alert>>) -> Vec<Arc<Alert>> {
+        self.filters.sweep(&alerts);
         let mut selected = Vec::new();
         for alert in alerts {
             if self.is_wanted_by(&alert).await {
@@ -44,7 +52,7 @@ impl<'a> Selection<'a> {
         if alert.spec.suspend || !self.any_source_matches(alert).await {
             return false;
         }
-        let verdict = message_verdict(&alert.spec, &self.event.message);
+        let verdict = self.filters.of(alert).verdict(&self.event.message);
         for text in &verdict.invalid {
             self.warn(alert, reason::INVALID_CONFIG, text);
         }

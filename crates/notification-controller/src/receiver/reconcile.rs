@@ -13,7 +13,7 @@ use sluice_runtime::recorder::Notice;
 use super::conclude::{conclude, settle_suspended};
 use super::path::webhook_path;
 use super::token::token;
-use super::validate::{SECRET_REQUIRED, ValidateError, validate};
+use super::validate::validate;
 use super::verdict::ReconcileError;
 use crate::cluster::Secrets;
 
@@ -29,12 +29,17 @@ impl ReceiverReconciler {
     }
 
     /// The path of the webhook.
-    async fn phases(&self, receiver: &Receiver) -> Result<String, ReconcileError> {
-        validate(&receiver.spec)?;
-        let secret = receiver.spec.secret_ref.as_ref().ok_or(ValidateError::CombineFields(SECRET_REQUIRED))?;
+    async fn phases(&self, receiver: &Arc<Receiver>) -> Result<String, ReconcileError> {
+        let checked = Arc::clone(receiver);
+        // Off the runtime's threads: a spec may have hundreds of expressions.
+        let checking = tokio::task::spawn_blocking(move || validate(&checked.spec));
+        checking.await.map_err(|_| ReconcileError::Abandon)??;
         let namespace = receiver.namespace().unwrap_or_default();
-        let read = self.secrets.read(&namespace, &secret.name).await;
-        let token = token(&namespace, &secret.name, read)?;
+        let token = match &receiver.spec.secret_ref {
+            Some(secret) => token(&namespace, &secret.name, self.secrets.read(&namespace, &secret.name).await)?,
+            // Senders with tokens of an issuer share no secret with us.
+            None => Vec::new(),
+        };
         Ok(webhook_path(&token, &receiver.name_any(), &namespace))
     }
 }

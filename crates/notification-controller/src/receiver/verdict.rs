@@ -16,6 +16,9 @@ pub enum ReconcileError {
     /// The spec cannot be served.
     #[error(transparent)]
     Validate(#[from] ValidateError),
+    /// The check of the spec ended early.
+    #[error("the check of the spec was abandoned")]
+    Abandon,
     /// There is no token.
     #[error(transparent)]
     ReadToken(#[from] TokenError),
@@ -71,12 +74,16 @@ impl From<&ReconcileError> for Failure {
             path: PathChange::Keep,
         };
         match error {
-            ReconcileError::Validate(ValidateError::CompileResourceFilter | ValidateError::CompileFilter { .. }) => {
-                terminal(reason::INVALID_CEL_EXPRESSION)
-            }
-            ReconcileError::Validate(ValidateError::CombineFields(_) | ValidateError::SelectType) => {
+            ReconcileError::Validate(
+                ValidateError::CompileResourceFilter(_)
+                | ValidateError::CompileFilter { .. }
+                | ValidateError::CompileProvider { .. },
+            ) => terminal(reason::INVALID_CEL_EXPRESSION),
+            ReconcileError::Validate(ValidateError::CombineFields(_) | ValidateError::CheckProvider { .. }) => {
                 terminal(reason::VALIDATION_FAILED)
             }
+            // A panic within the check of a spec would come with every other try, too.
+            ReconcileError::Abandon => terminal(reason::VALIDATION_FAILED),
             ReconcileError::ReadToken(TokenError::ReadSecret { .. } | TokenError::FindKey { .. }) => Self {
                 reason: reason::TOKEN_NOT_FOUND,
                 message: error_chain(error),

@@ -13,13 +13,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 use tracing::{debug, warn};
 
 use super::Limits;
+use super::places::{ConnectionMetrics, Place, Places};
+use super::tracked::Tracked;
 
 /// Pause after a failed `accept`: out of file descriptors is not cured by trying again at once.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
@@ -29,7 +30,18 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 ///
 /// Cancellation: dropping the future stops accepting; connections that are open end on their own.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdown: CancellationToken) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    serve_measured(listener, router, limits, shutdown, ConnectionMetrics::default()).await;
+}
+
+/// As [`serve`], and measures the connections.
+pub async fn serve_measured(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+    metrics: ConnectionMetrics,
+) {
+    let places = Places::new(limits.connections, metrics);
     let open = TaskTracker::new();
     let force_close = CancellationToken::new();
     loop {
@@ -38,10 +50,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
             accepted = accept(&listener, &places) => accepted,
         };
         let Some((stream, place)) = accepted else { continue };
-        let connection = connection(stream, router.clone(), limits, shutdown.clone());
+        let displaced = place.displaced().clone();
+        let connection = connection(stream, router.clone(), limits, shutdown.clone(), Arc::new(place));
         let force_close = force_close.clone();
         open.spawn(async move {
-            let _place = place;
+            let connection = displaced.run_until_cancelled_owned(connection);
             force_close.run_until_cancelled_owned(connection).await;
         });
     }
@@ -55,13 +68,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
 }
 
 /// The next connection and its place among those served at once; `None` when it failed.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, Place)> {
+    // The connection comes first: a place is made for one that is there, and not for one that may come.
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, place)),
+        Ok((stream, _)) => Some((stream, places.take().await)),
         Err(error) => {
             warn!(%error, "failed to accept a connection");
             tokio::time::sleep(ACCEPT_RETRY).await;
@@ -70,10 +80,16 @@ async fn accept(
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown: CancellationToken) {
+async fn connection(stream: TcpStream, router: Router, limits: Limits, shutdown: CancellationToken, place: Arc<Place>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let mut router = router.clone();
-        async move { router.call(request.map(Body::new)).await.map_err(|never: Infallible| match never {}) }.boxed()
+        let (mut router, place) = (router.clone(), Arc::clone(&place));
+        async move {
+            let request = request.map(|body| Body::new(Tracked::new(body, Arc::clone(&place))));
+            let answered = router.call(request).await.map_err(|never: Infallible| match never {});
+            place.sends();
+            answered
+        }
+        .boxed()
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -13,19 +13,23 @@ use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
+use serde_json::json;
 use sluice_api::notification::Receiver;
 use sluice_runtime::logging::error_chain;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 
 use super::ReceiverIndex;
-use super::auth::{AuthError, authenticate};
+use super::admit::{Admitted, Gatekeeper};
+use super::evaluations::Evaluations;
+use super::issuers::Issuers;
 use super::mux::{Route, route};
+use super::programs::{Program, Programs};
 use super::readiness::takes_requests;
-use super::resources::request_all;
+use super::resources::{Sieve, Trigger};
+use super::{go_json, media_type};
 use crate::CrossNamespace;
 use crate::cluster::{Objects, Secrets};
-use crate::receiver::{TokenError, token, validate};
 use crate::server::{BodyError, read_body};
 
 /// Longest time for the requests of one call: a minute is some thousand patches.
@@ -40,6 +44,21 @@ pub struct Ports {
     pub secrets: Arc<dyn Secrets>,
     /// The objects to be reconciled.
     pub objects: Arc<dyn Objects>,
+    /// The keys of senders' tokens.
+    pub issuers: Issuers,
+}
+
+/// Whether filters can see a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    Json,
+    Other,
+}
+
+impl Content {
+    fn of(headers: &HeaderMap) -> Self {
+        if media_type::is_json(headers) { Self::Json } else { Self::Other }
+    }
 }
 
 /// The webhook server without its listener. Cloning shares it.
@@ -47,13 +66,16 @@ pub struct Ports {
 pub struct WebhookServer {
     ports: Ports,
     cross_namespace: CrossNamespace,
+    programs: Arc<Programs>,
+    evaluations: Evaluations,
     tasks: TaskTracker,
 }
 
 impl WebhookServer {
     /// A server over these ports.
     pub fn new(ports: Ports, cross_namespace: CrossNamespace) -> Self {
-        Self { ports, cross_namespace, tasks: TaskTracker::new() }
+        let (programs, evaluations) = (Arc::default(), Evaluations::default());
+        Self { ports, cross_namespace, programs, evaluations, tasks: TaskTracker::new() }
     }
 
     /// The routes, to be served with `server::serve`.
@@ -84,34 +106,45 @@ impl WebhookServer {
             debug!(receiver.name = name, receiver.namespace = namespace, "receiver is suspended or not ready");
             return StatusCode::SERVICE_UNAVAILABLE;
         }
-        if let Err(error) = self.admit(&receiver, headers, body).await {
-            let error = error_chain(&error);
-            warn!(receiver.name = name, receiver.namespace = namespace, error, "refused a request");
-            return StatusCode::BAD_REQUEST;
-        }
-        // A Receiver that another controller has accepted may carry what is not supported here.
-        if let Err(error) = validate(&receiver.spec) {
-            error!(receiver.name = name, receiver.namespace = namespace, %error, "receiver cannot be served");
+        let program = self.programs.of(&receiver).await;
+        let admitted = self.gatekeeper().admit(&receiver, &program, headers, body).await;
+        let admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                let error = error_chain(&error);
+                warn!(receiver.name = name, receiver.namespace = namespace, error, "refused a request");
+                return StatusCode::BAD_REQUEST;
+            }
+        };
+        if let Err(error) = &program.filters {
+            let error = error_chain(error);
+            error!(receiver.name = name, receiver.namespace = namespace, error, "a filter cannot be used");
             return StatusCode::INTERNAL_SERVER_ERROR;
         }
-        self.request_all(receiver).await
+        self.request_all(receiver, program, admitted, Content::of(headers)).await
     }
 
-    async fn admit(&self, receiver: &Receiver, headers: &HeaderMap, body: &Bytes) -> Result<(), AdmitError> {
-        let namespace = receiver.metadata.namespace.as_deref().unwrap_or_default();
-        let secret = receiver.spec.secret_ref.as_ref().ok_or(AdmitError::NameSecret)?;
-        let read = self.ports.secrets.read(namespace, &secret.name).await;
-        let token = token(namespace, &secret.name, read)?;
-        authenticate(&receiver.spec, &token, headers, body)?;
-        Ok(())
+    fn gatekeeper(&self) -> Gatekeeper<'_> {
+        Gatekeeper {
+            secrets: &*self.ports.secrets,
+            issuers: &self.ports.issuers,
+            evaluations: &self.evaluations,
+            now: Timestamp::now(),
+        }
     }
 
     /// Handles the resources in a task of its own: a caller that hangs up must not leave half of them unasked.
-    async fn request_all(&self, receiver: Arc<Receiver>) -> StatusCode {
-        let (objects, cross_namespace) = (Arc::clone(&self.ports.objects), self.cross_namespace);
+    async fn request_all(
+        &self,
+        receiver: Arc<Receiver>,
+        program: Arc<Program>,
+        admitted: Admitted,
+        content: Content,
+    ) -> StatusCode {
+        let server = self.clone();
         let task = self.tasks.spawn(async move {
-            let token = Timestamp::now().to_string();
-            tokio::time::timeout(RESOURCES, request_all(&receiver, cross_namespace, &*objects, &token)).await
+            let triggering = server.trigger(&receiver, &program, admitted, content);
+            tokio::time::timeout(RESOURCES, triggering).await
         });
         match task.await {
             Ok(Ok(true)) => StatusCode::OK,
@@ -126,17 +159,39 @@ impl WebhookServer {
             }
         }
     }
-}
 
-/// Why a request was not let in.
-#[derive(Debug, thiserror::Error)]
-enum AdmitError {
-    #[error("the receiver names no secret")]
-    NameSecret,
-    #[error(transparent)]
-    ReadToken(#[from] TokenError),
-    #[error(transparent)]
-    Authenticate(#[from] AuthError),
+    /// Steps 5 and 6. Returns whether all went well; what did not is logged.
+    async fn trigger(&self, receiver: &Receiver, program: &Program, admitted: Admitted, content: Content) -> bool {
+        let filters = program.filters.as_ref().ok().filter(|filters| !filters.is_empty());
+        let mut room = None;
+        let mut sieve = None;
+        if let Some(filters) = filters {
+            let Admitted { payload, claims } = admitted;
+            let req = match content {
+                Content::Other => json!({}),
+                Content::Json => {
+                    room = self.evaluations.room_for(payload.len()).await;
+                    let parsed = self.evaluations.run(move || go_json::object(&payload)).await;
+                    match parsed {
+                        Some(Ok(req)) => req,
+                        Some(Err(error)) => {
+                            let (name, namespace) = (&receiver.metadata.name, &receiver.metadata.namespace);
+                            error!(receiver.name = ?name, receiver.namespace = ?namespace, %error, "a filter cannot see the body");
+                            return false;
+                        }
+                        None => return false,
+                    }
+                }
+            };
+            let (filters, evaluations) = (filters.clone(), self.evaluations.clone());
+            sieve = Some(Arc::new(Sieve { filters, req, claims, evaluations }));
+        }
+        let token = Timestamp::now().to_string();
+        let (cross_namespace, objects) = (self.cross_namespace, &*self.ports.objects);
+        let handled = Trigger { receiver, cross_namespace, objects, sieve, token: &token }.request_all().await;
+        drop(room);
+        handled
+    }
 }
 
 async fn handle(State(server): State<WebhookServer>, request: Request) -> Response {

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
+use kube::api::ObjectMeta;
+use serde_json::{Value, json};
 use sluice_api::notification::{Receiver, ReceiverResource};
+use sluice_expressions::EvaluateError;
 use sluice_runtime::logging::error_chain;
 use thiserror::Error;
 use tracing::{debug, error};
@@ -12,6 +15,9 @@ use tracing::{debug, error};
 use crate::CrossNamespace;
 use crate::cluster::{ClusterError, ObjectName, Objects, Resource, ResourceError, default_api_version};
 use crate::labels::{LabelError, LabelSelector};
+use crate::receiver::{Filters, View};
+
+use super::evaluations::Evaluations;
 
 /// What an entry names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +61,27 @@ pub enum EntryError {
         #[source]
         source: ClusterError,
     },
+    /// The object could not be read.
+    #[error("failed to read '{object}'")]
+    Read {
+        /// `Kind/namespace/name`.
+        object: String,
+        /// What the API server says.
+        #[source]
+        source: ClusterError,
+    },
+    /// A filter gave no answer for an object.
+    #[error("failed to filter '{object}'")]
+    Filter {
+        /// `Kind/namespace/name`.
+        object: String,
+        /// What happened.
+        #[source]
+        source: EvaluateError,
+    },
+    /// A filter's evaluation ended early.
+    #[error("the evaluation of a filter was abandoned")]
+    Abandon,
     /// An object could not be annotated.
     #[error("failed to annotate '{object}'")]
     Annotate {
@@ -94,62 +121,110 @@ pub fn target(
     Ok(Target::Labelled { resource, namespace, selector: LabelSelector::parse(labels)? })
 }
 
-/// Asks for a reconcile of everything that the Receiver names, entry by entry. Failures are logged; the answer is
-/// whether there were none.
-pub(super) async fn request_all(
-    receiver: &Arc<Receiver>,
-    cross_namespace: CrossNamespace,
-    objects: &dyn Objects,
-    token: &str,
-) -> bool {
-    let namespace = receiver.metadata.namespace.as_deref().unwrap_or_default();
-    let mut all_handled = true;
-    for (index, entry) in receiver.spec.resources.iter().enumerate() {
-        let handled = match target(entry, namespace, cross_namespace) {
-            Ok(target) => request(&target, objects, token).await,
-            Err(error) => Err(error),
+/// What the filters of a request see beside the object, and the filters.
+pub(super) struct Sieve {
+    /// The Receiver's filters.
+    pub(super) filters: Filters,
+    /// The request's body.
+    pub(super) req: Value,
+    /// The claims of the sender's token.
+    pub(super) claims: Option<Value>,
+    /// Where evaluations happen.
+    pub(super) evaluations: Evaluations,
+}
+
+/// A request for the reconcile of a Receiver's resources.
+pub(super) struct Trigger<'a> {
+    /// Whose resources.
+    pub(super) receiver: &'a Receiver,
+    /// Whether they may be in other namespaces.
+    pub(super) cross_namespace: CrossNamespace,
+    /// Where they are.
+    pub(super) objects: &'a dyn Objects,
+    /// Which of them; all if there is none.
+    pub(super) sieve: Option<Arc<Sieve>>,
+    /// What the annotation says, different every time.
+    pub(super) token: &'a str,
+}
+
+impl Trigger<'_> {
+    /// Asks for a reconcile of everything that the Receiver names, entry by entry. Failures are logged; the answer is whether there were
+    /// none.
+    pub(super) async fn request_all(&self) -> bool {
+        let namespace = self.receiver.metadata.namespace.as_deref().unwrap_or_default();
+        let mut all_handled = true;
+        for (index, entry) in self.receiver.spec.resources.iter().enumerate() {
+            let handled = match target(entry, namespace, self.cross_namespace) {
+                Ok(target) => self.request(index, &target).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = handled {
+                let error = error_chain(&error);
+                let name = self.receiver.metadata.name.as_deref();
+                error!(
+                    receiver.name = name,
+                    receiver.namespace = namespace,
+                    index,
+                    error,
+                    "failed to request a reconcile"
+                );
+                all_handled = false;
+            }
+        }
+        all_handled
+    }
+
+    async fn request(&self, index: usize, target: &Target) -> Result<(), EntryError> {
+        let (resource, namespace, selector) = match target {
+            Target::One(resource, object) => return self.handle(index, resource, object, None).await,
+            Target::Labelled { resource, namespace, selector } => (resource, namespace, selector),
         };
-        if let Err(error) = handled {
-            let error = error_chain(&error);
-            let name = receiver.metadata.name.as_deref();
-            error!(receiver.name = name, receiver.namespace = namespace, index, error, "failed to request a reconcile");
-            all_handled = false;
+        let found = self.objects.select(resource, namespace, selector).await.map_err(|source| EntryError::List {
+            kind: resource.kind().to_owned(),
+            namespace: namespace.clone(),
+            source,
+        })?;
+        if found.is_empty() {
+            error!(kind = resource.kind(), namespace, labels = selector.to_query(), "no object has the labels");
         }
-    }
-    all_handled
-}
-
-async fn request(target: &Target, objects: &dyn Objects, token: &str) -> Result<(), EntryError> {
-    match target {
-        Target::One(resource, object) => annotate(resource, object, objects, token).await,
-        Target::Labelled { resource, namespace, selector } => {
-            let found = objects.select(resource, namespace, selector).await.map_err(|source| EntryError::List {
-                kind: resource.kind().to_owned(),
-                namespace: namespace.clone(),
-                source,
-            })?;
-            if found.is_empty() {
-                error!(kind = resource.kind(), namespace, labels = selector.to_query(), "no object has the labels");
-            }
-            for object in &found {
-                annotate(resource, object, objects, token).await?;
-            }
-            Ok(())
+        for (object, metadata) in found {
+            self.handle(index, resource, &object, Some(metadata)).await?;
         }
+        Ok(())
     }
-}
 
-async fn annotate(
-    resource: &Resource,
-    object: &ObjectName,
-    objects: &dyn Objects,
-    token: &str,
-) -> Result<(), EntryError> {
-    let path = || format!("{}/{}/{}", resource.kind(), object.namespace(), object.name());
-    let annotated = objects.request_reconcile(resource, object, token).await;
-    annotated.map_err(|source| EntryError::Annotate { object: path(), source })?;
-    debug!(object = path(), "requested a reconcile");
-    Ok(())
+    /// Handles one object; its metadata is read if a filter needs it and it is not known.
+    async fn handle(
+        &self,
+        index: usize,
+        resource: &Resource,
+        object: &ObjectName,
+        metadata: Option<ObjectMeta>,
+    ) -> Result<(), EntryError> {
+        let path = || format!("{}/{}/{}", resource.kind(), object.namespace(), object.name());
+        if let Some(sieve) = self.sieve.as_ref().filter(|sieve| !sieve.filters.has_none_for(index)) {
+            let metadata = match metadata {
+                Some(metadata) => metadata,
+                None => (self.objects.metadata(resource, object).await)
+                    .map_err(|source| EntryError::Read { object: path(), source })?,
+            };
+            let res = json!({"apiVersion": resource.api_version(), "kind": resource.kind(), "metadata": metadata});
+            let evaluated = Arc::clone(sieve);
+            let evaluating = sieve.evaluations.run(move || {
+                let Sieve { filters, req, claims, .. } = &*evaluated;
+                filters.accept(index, View { res: &res, req, claims: claims.as_ref() })
+            });
+            let accepted = evaluating.await.ok_or(EntryError::Abandon)?;
+            if !accepted.map_err(|source| EntryError::Filter { object: path(), source })? {
+                debug!(object = path(), "a filter leaves the object out");
+                return Ok(());
+            }
+        }
+        let annotated = self.objects.request_reconcile(resource, object, self.token).await;
+        annotated.map_err(|source| EntryError::Annotate { object: path(), source })?;
+        debug!(object = path(), "requested a reconcile");
+        Ok(())
+    }
 }
 
 #[cfg(test)]

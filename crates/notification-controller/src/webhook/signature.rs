@@ -38,6 +38,19 @@ pub(super) fn verify(signature: &str, key: &[u8], body: &[u8]) -> Result<(), Sig
     if good { Ok(()) } else { Err(SignatureError::Verify) }
 }
 
+/// Checks a bare HMAC-SHA1 in lower-case hexadecimal over `body`.
+///
+/// # Errors
+/// Anything else.
+pub(super) fn verify_bare_sha1(signature: &str, key: &[u8], body: &[u8]) -> Result<(), SignatureError> {
+    let is_lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if !signature.bytes().all(is_lower_hex) {
+        return Err(SignatureError::Parse);
+    }
+    let digest = hex::decode(signature).map_err(|_| SignatureError::Parse)?;
+    if is_hmac::<Hmac<Sha1>>(key, body, &digest) { Ok(()) } else { Err(SignatureError::Verify) }
+}
+
 fn is_hmac<M: Mac + KeyInit>(key: &[u8], body: &[u8], digest: &[u8]) -> bool {
     let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes a key of any length");
     mac.update(body);

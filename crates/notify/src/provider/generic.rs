@@ -2,14 +2,15 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use sluice_api::meta::Event;
 
 use super::RenderError;
 use super::post_json::{request, set_header};
 use crate::config::ProviderConfig;
+use crate::notification::Notification;
 use crate::request::OutboundRequest;
 
-pub(super) fn render(event: &Event, config: &ProviderConfig) -> Result<OutboundRequest, RenderError> {
+pub(super) fn render(notification: &Notification, config: &ProviderConfig) -> Result<OutboundRequest, RenderError> {
+    let event = &notification.event;
     let mut out = request(config, event)?;
     set_header(&mut out.headers, "gotk-component", &event.reporting_controller)?;
     for (name, value) in &config.headers {
@@ -18,13 +19,13 @@ pub(super) fn render(event: &Event, config: &ProviderConfig) -> Result<OutboundR
     Ok(out)
 }
 
-pub(super) fn render_signed(event: &Event, config: &ProviderConfig) -> Result<OutboundRequest, RenderError> {
-    let key = config.token.as_ref().map(|token| token.expose().as_bytes()).unwrap_or_default();
-    if key.is_empty() {
-        return Err(RenderError::EmptyHmacKey);
-    }
-    let mut out = render(event, config)?;
-    let signature = sign(key, &out.body);
+pub(super) fn render_signed(
+    notification: &Notification,
+    config: &ProviderConfig,
+) -> Result<OutboundRequest, RenderError> {
+    let key = config.token().ok_or(RenderError::EmptyHmacKey)?;
+    let mut out = render(notification, config)?;
+    let signature = sign(key.as_bytes(), &out.body);
     // After the configured headers: none of them may stand in for the signature.
     set_header(&mut out.headers, "X-Signature", &signature)?;
     Ok(out)

@@ -1,12 +1,17 @@
 //! What all JSON-over-POST providers share: the address rule and the headers.
+//!
+//! No body of its own.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
-use sluice_http_client::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRAILER, TRANSFER_ENCODING};
+use sluice_http_client::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRAILER, TRANSFER_ENCODING};
 use sluice_http_client::{HeaderMap, HeaderName, HeaderValue, Method, Url};
 
 use super::RenderError;
 use crate::config::ProviderConfig;
-use crate::request::{Acceptance, OutboundRequest};
+use crate::event_text::go_json;
+use crate::request::OutboundRequest;
 
 /// Headers that describe the message's framing or its target. Taken from a Secret they would let its author smuggle a
 /// second request past a proxy or address another virtual host; the reference's HTTP library drops them too.
@@ -14,39 +19,40 @@ const FRAMING: [HeaderName; 4] = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, TRAIL
 
 /// A POST of `body` as JSON to the config's address, with no header but the content type.
 pub(super) fn request<T: Serialize>(config: &ProviderConfig, body: &T) -> Result<OutboundRequest, RenderError> {
-    let body = escape(&serde_json::to_string(body).map_err(RenderError::EncodeBody)?).into_bytes();
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(OutboundRequest {
-        method: Method::POST,
-        url: parse_address(config.address.expose())?,
-        headers,
-        body,
-        acceptance: Acceptance::Success2xx,
-    })
+    request_to(address(config)?, body)
 }
 
-/// Escapes what Go's encoder escapes beyond JSON's own rules, so that the bytes are the ones that receivers know. These characters occur in
-/// JSON's strings only, where an escape means the same.
-fn escape(json: &str) -> String {
-    let mut out = String::with_capacity(json.len());
-    for c in json.chars() {
-        match c {
-            '<' => out.push_str(r"\u003c"),
-            '>' => out.push_str(r"\u003e"),
-            '&' => out.push_str(r"\u0026"),
-            '\u{2028}' => out.push_str(r"\u2028"),
-            '\u{2029}' => out.push_str(r"\u2029"),
-            _ => out.push(c),
-        }
-    }
-    out
+/// The same to another URL.
+pub(super) fn request_to<T: Serialize>(url: Url, body: &T) -> Result<OutboundRequest, RenderError> {
+    request_by(Method::POST, url, body)
+}
+
+/// The same with another method.
+pub(super) fn request_by<T: Serialize>(method: Method, url: Url, body: &T) -> Result<OutboundRequest, RenderError> {
+    let body = go_json(body)?;
+    let mut request = OutboundRequest { body, ..OutboundRequest::new(method, url) };
+    request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(request)
 }
 
 /// The address as a URL that can be sent to.
-fn parse_address(address: &str) -> Result<Url, RenderError> {
+pub(super) fn address(config: &ProviderConfig) -> Result<Url, RenderError> {
+    parse_address(config.address.expose())
+}
+
+/// The same for a text that is made of the address.
+pub(super) fn parse_address(address: &str) -> Result<Url, RenderError> {
     let url = Url::parse(address).map_err(|_| RenderError::ParseAddress)?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() { Ok(url) } else { Err(RenderError::ParseAddress) }
+}
+
+/// The address with another path, without query.
+pub(super) fn address_with_path(config: &ProviderConfig, path: &str) -> Result<Url, RenderError> {
+    let mut url = address(config)?;
+    url.set_path(path);
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url)
 }
 
 /// Sets a header, replacing an earlier one of that name. Framing headers are left out silently.
@@ -60,4 +66,18 @@ pub(super) fn set_header(headers: &mut HeaderMap, name: &str, value: &str) -> Re
     value.set_sensitive(true);
     headers.insert(key, value);
     Ok(())
+}
+
+/// `Authorization: Bearer <token>`.
+pub(super) fn bearer(headers: &mut HeaderMap, token: &str) -> Result<(), RenderError> {
+    set_header(headers, "Authorization", &format!("Bearer {token}"))
+}
+
+/// `Authorization: Basic …`.
+pub(super) fn basic(headers: &mut HeaderMap, username: &str, password: &str) {
+    let credentials = STANDARD.encode(format!("{username}:{password}"));
+    let value = HeaderValue::from_str(&format!("Basic {credentials}"));
+    let mut value = value.expect("base64 is always a header value");
+    value.set_sensitive(true);
+    headers.insert(AUTHORIZATION, value);
 }

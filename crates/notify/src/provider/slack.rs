@@ -3,21 +3,23 @@
 //! The struct's fields are all written, the empty icons too: consumers of Slack-compatible webhooks rely on them.
 
 use serde::Serialize;
-use sluice_api::meta::{Event, EventSeverity};
+use sluice_api::meta::Event;
 
 use super::RenderError;
-use super::post_json::{request, set_header};
+use super::post_json::{bearer, request};
 use crate::config::ProviderConfig;
-use crate::event_text::{first_line, object_id};
+use crate::event_text::{by_severity, first_line, object_id};
+use crate::notification::Notification;
 use crate::request::{Acceptance, OutboundRequest};
 
 /// The one address whose answer says `ok` in the body; compared as written.
 const WEB_API: &str = "https://slack.com/api/chat.postMessage";
 
+/// A message, in the form that Slack's webhooks and their imitators take.
 #[derive(Serialize)]
-struct Payload<'a> {
-    channel: &'a str,
-    username: &'a str,
+pub(super) struct Payload<'a> {
+    pub(super) channel: &'a str,
+    pub(super) username: &'a str,
     icon_url: &'static str,
     icon_emoji: &'static str,
     attachments: [Attachment<'a>; 1],
@@ -40,10 +42,15 @@ struct Field<'a> {
     short: bool,
 }
 
-pub(super) fn render(event: &Event, config: &ProviderConfig) -> Result<OutboundRequest, RenderError> {
-    let mut out = request(config, &payload(event, config))?;
-    if let Some(token) = config.token.as_ref().filter(|token| !token.expose().is_empty()) {
-        set_header(&mut out.headers, "Authorization", &format!("Bearer {}", token.expose()))?;
+pub(super) fn render(notification: &Notification, config: &ProviderConfig) -> Result<OutboundRequest, RenderError> {
+    let event = &notification.event;
+    let mut body = payload(event, by_severity(event, "good", "danger"));
+    body.channel = &config.channel;
+    body.username = sender(event, config);
+    body.attachments[0].fallback = format!("{}: {}", object_id(event), first_line(&event.message));
+    let mut out = request(config, &body)?;
+    if let Some(token) = config.token() {
+        bearer(&mut out.headers, token)?;
     }
     if config.address.expose() == WEB_API {
         out.acceptance = Acceptance::SlackOk;
@@ -51,25 +58,26 @@ pub(super) fn render(event: &Event, config: &ProviderConfig) -> Result<OutboundR
     Ok(out)
 }
 
-fn payload<'a>(event: &'a Event, config: &'a ProviderConfig) -> Payload<'a> {
-    let id = object_id(event);
-    let username = if config.username.is_empty() { &event.reporting_controller } else { &config.username };
+/// The configured user, else the controller.
+pub(super) fn sender<'a>(event: &'a Event, config: &'a ProviderConfig) -> &'a str {
+    if config.username.is_empty() { &event.reporting_controller } else { &config.username }
+}
+
+/// The message without channel, user and fallback.
+pub(super) fn payload<'a>(event: &'a Event, color: &'static str) -> Payload<'a> {
+    let fields = event.metadata.iter().map(|(title, value)| Field { title, value, short: false });
     Payload {
-        channel: &config.channel,
-        username,
+        channel: "",
+        username: "",
         icon_url: "",
         icon_emoji: "",
         attachments: [Attachment {
-            fallback: format!("{id}: {}", first_line(&event.message)),
-            color: if event.severity == EventSeverity::Error { "danger" } else { "good" },
-            author_name: id,
+            fallback: String::new(),
+            color,
+            author_name: object_id(event),
             text: &event.message,
             mrkdwn_in: ["text"],
-            fields: fields(event),
+            fields: fields.collect(),
         }],
     }
-}
-
-fn fields(event: &Event) -> Vec<Field<'_>> {
-    event.metadata.iter().map(|(title, value)| Field { title, value, short: false }).collect()
 }

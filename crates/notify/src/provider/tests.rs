@@ -1,51 +1,77 @@
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use sluice_api::meta::{EventSeverity, ObjectReference};
-use sluice_http_client::Secret;
+use sluice_api::meta::{Event, EventSeverity};
+use sluice_http_client::{ClientConfig, HeaderMap, Proxy, Redirects, StatusCode};
 
+use super::fixtures::{config, error, event, notification, progressing, secret};
 use super::*;
-use crate::request::Acceptance;
+use crate::request::{Acceptance, Retry};
 
-fn event() -> Event {
-    let pairs = [("revision", "main@sha1:abc"), ("summary", "prod")];
-    Event {
-        involved_object: ObjectReference {
-            kind: "GitRepository".to_owned(),
-            namespace: "apps".to_owned(),
-            name: "web".to_owned(),
-            uid: "u-1".to_owned(),
-            api_version: "source.toolkit.fluxcd.io/v1".to_owned(),
-            ..ObjectReference::default()
-        },
-        severity: EventSeverity::Info,
-        timestamp: serde_json::from_str("\"2026-01-02T03:04:05Z\"").unwrap(),
-        message: "stored artifact\nin two lines".to_owned(),
-        reason: "NewArtifact".to_owned(),
-        metadata: pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        reporting_controller: "source-controller".to_owned(),
-        reporting_instance: "pod-0".to_owned(),
-    }
+mod alerting;
+mod chat;
+mod queues;
+mod refusals;
+mod secrets;
+mod tracing;
+
+/// A client that goes straight, whatever the environment says. Making one reads the machine's certificates, so a test makes one only.
+fn direct_client() -> HttpClient {
+    let config = ClientConfig { proxy: Proxy::Direct, redirects: Redirects::SameHost, ..ClientConfig::default() };
+    HttpClient::new(&config).unwrap()
 }
 
-fn config(kind: Kind) -> ProviderConfig {
-    ProviderConfig {
-        kind,
-        address: Secret::new("https://chat.example/hook/1".to_owned()),
-        channel: String::new(),
-        username: String::new(),
-        token: None,
-        password: None,
-        headers: BTreeMap::new(),
-        proxy: None,
-        tls: None,
-        timeout: Duration::from_secs(15),
-    }
+/// Every request for an event, each of them answered with an empty 200.
+fn requests(event: &Event, config: &ProviderConfig) -> Result<Vec<OutboundRequest>, RenderError> {
+    static CLIENT: OnceLock<HttpClient> = OnceLock::new();
+    let client = CLIENT.get_or_init(direct_client);
+    let context = Context { client, identity: None, retry: &RetryPolicy::NEVER };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let prepared = match runtime.block_on(prepare(config.clone(), &context)) {
+        Ok(prepared) => prepared,
+        Err(PrepareError::Render(error)) => return Err(error),
+        Err(error) => panic!("{error}"),
+    };
+    Ok(walk(prepared.notifier.plan(&notification(event.clone()), config)?))
 }
 
-fn secret(text: &str) -> Secret<String> {
-    Secret::new(text.to_owned())
+fn walk(plan: Plan) -> Vec<OutboundRequest> {
+    let Plan::Http(mut step) = plan else { panic!("not HTTP") };
+    let mut requests = Vec::new();
+    while let Some(request) = step.request() {
+        requests.push(request.clone());
+        let answer = Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Vec::new() };
+        step = step.answered(answer).unwrap();
+    }
+    requests
+}
+
+/// The one request for an event.
+fn render(event: &Event, config: &ProviderConfig) -> Result<OutboundRequest, RenderError> {
+    let mut requests = requests(event, config)?;
+    assert_eq!(requests.len(), 1);
+    Ok(requests.remove(0))
+}
+
+/// Method, URL, headers and body; the body as JSON where it is that.
+type Shown = (String, BTreeMap<String, String>, Value);
+
+fn shown(request: &OutboundRequest) -> Shown {
+    let body = serde_json::from_slice(&request.body)
+        .unwrap_or_else(|_| Value::String(String::from_utf8(request.body.clone()).unwrap()));
+    (format!("{} {}", request.method, request.url), headers_of(request), body)
+}
+
+/// The same of what is expected; a JSON content type is understood unless there is another.
+fn expected(line: &str, headers: &[(&str, &str)], body: Value) -> Shown {
+    let mut headers = map(headers);
+    headers.entry("content-type".to_owned()).or_insert("application/json".to_owned());
+    (line.to_owned(), headers, body)
+}
+
+fn refusal(event: &Event, config: &ProviderConfig) -> String {
+    requests(event, config).unwrap_err().to_string()
 }
 
 fn headers_of(request: &OutboundRequest) -> BTreeMap<String, String> {

@@ -42,15 +42,21 @@ fn text(value: &str) -> Secret<String> {
 fn plain() -> ProviderConfig {
     ProviderConfig {
         kind: Kind::Slack,
+        uid: String::new(),
         address: text("https://spec.example/hook"),
         channel: "general".to_owned(),
         username: "spec-user".to_owned(),
         token: None,
         password: None,
         headers: BTreeMap::new(),
+        github_app: SecretData::default(),
+        creds: None,
+        nkey: None,
+        service_account: None,
         proxy: None,
         tls: None,
         timeout: Duration::from_secs(15),
+        deprecations: Vec::new(),
     }
 }
 
@@ -82,12 +88,15 @@ fn malformed_authentication_keys_switch_off_the_token_too() {
     for pairs in [
         [("token", "t"), ("password", "p"), ("x", "")],
         [("token", "t"), ("username", "u"), ("x", "")],
+        [("token", "t"), ("tls.crt", "c"), ("x", "")],
+        [("token", "t"), ("keyFile", "k"), ("x", "")],
         [("token", "t"), ("githubAppInstallationID", "1"), ("githubAppInstallationOwner", "o")],
     ] {
         assert_eq!(resolved(&pairs), plain(), "{pairs:?}");
     }
     let one_installation = resolved(&[("token", "t"), ("githubAppInstallationID", "1")]);
-    assert_eq!(one_installation, ProviderConfig { token: Some(text("t")), ..plain() });
+    let github_app = data(&[("githubAppInstallationID", "1")]);
+    assert_eq!(one_installation, ProviderConfig { token: Some(text("t")), github_app, ..plain() });
 }
 
 #[test]
@@ -162,8 +171,8 @@ fn standard_tls_keys_beat_legacy_ones_and_a_key_of_the_main_secret_is_not_used()
 
 #[test]
 fn types_that_are_not_supported_say_so() {
-    let error = resolve(&provider("msteams"), &Secrets::default()).unwrap_err();
-    assert_eq!(error.to_string(), "provider type 'msteams' is not supported yet");
+    let error = resolve(&provider("smoke-signals"), &Secrets::default()).unwrap_err();
+    assert_eq!(error.to_string(), "provider type 'smoke-signals' is not supported yet");
 }
 
 #[test]
@@ -172,4 +181,105 @@ fn debug_output_shows_no_secret() {
         resolved(&[("token", "hunter2"), ("headers", "A: hunter2"), ("username", "u"), ("password", "hunter2")]);
     let shown = format!("{config:?} {:?}", data(&[("token", "hunter2")]));
     assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_malformed_secret_is_an_error_for_git_statuses_unless_there_is_a_certificate_secret() {
+    let half = with_secret(&[("token", "t"), ("password", "p")]);
+    for kind in Kind::ALL.iter().copied() {
+        let provider = provider(&kind.provider_type().to_string());
+        let resolved = resolve(&provider, &half);
+        if kind.is_git_status() {
+            let error = resolved.unwrap_err();
+            assert_eq!(error.to_string(), "failed to get TLS config", "{kind:?}");
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert_eq!(source, "malformed basic auth in the secret: it needs both 'username' and 'password'");
+            let both = Secrets { cert: Some(data(&[("ca.crt", "ca")])), ..half.clone() };
+            assert_eq!(resolve(&provider, &both).unwrap().token, None);
+        } else {
+            assert_eq!(resolved.unwrap().token, None, "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn git_statuses_alone_take_tls_material_from_the_main_secret_and_the_certificate_secret_wins() {
+    let main = with_secret(&[("caFile", "main")]);
+    let ca = |ca: &str| Some(TlsMaterial { ca: Some(ca.into()), identity: None });
+    for kind in Kind::ALL.iter().copied() {
+        let provider = provider(&kind.provider_type().to_string());
+        let wanted = if kind.is_git_status() { ca("main") } else { None };
+        assert_eq!(resolve(&provider, &main).unwrap().tls, wanted, "{kind:?}");
+        let both = Secrets { cert: Some(data(&[("ca.crt", "cert")])), ..main.clone() };
+        assert_eq!(resolve(&provider, &both).unwrap().tls, ca("cert"), "{kind:?}");
+    }
+}
+
+#[test]
+fn proxies_other_than_the_proxy_secret_are_told_to_be_deprecated() {
+    let mut provider = provider("slack");
+    let told = |provider: &Provider, secrets: &Secrets| resolve(provider, secrets).unwrap().deprecations.len();
+    assert_eq!(told(&provider, &Secrets::default()), 0);
+    assert_eq!(told(&provider, &with_secret(&[("proxy", "http://p:1")])), 1);
+    provider.spec.proxy = Some("http://p:1".to_owned());
+    assert_eq!(told(&provider, &Secrets::default()), 1);
+    let secrets = Secrets { proxy: Some(data(&[("address", "http://p:2")])), ..Secrets::default() };
+    assert_eq!(told(&provider, &secrets), 0);
+}
+
+#[test]
+fn the_way_out_has_the_proxy_and_the_certificates_that_the_type_honours() {
+    use sluice_http_client::{Proxy, TrustRoots};
+    let table = |kind: Kind| {
+        let secrets = Secrets {
+            proxy: Some(data(&[("address", "http://proxy:1")])),
+            cert: Some(data(&[("ca.crt", "ca")])),
+            secret: None,
+        };
+        let config = resolve(&provider(&kind.provider_type().to_string()), &secrets).unwrap();
+        let http = config.http();
+        (http.proxy != Proxy::Environment, http.roots != TrustRoots::System)
+    };
+    for (kind, proxy, tls) in [
+        (Kind::Generic, true, true),
+        (Kind::Discord, true, false),
+        (Kind::GoogleChat, true, false),
+        (Kind::Telegram, true, false),
+        (Kind::Lark, false, false),
+        (Kind::Matrix, false, true),
+        (Kind::Sentry, false, true),
+        (Kind::Nats, false, false),
+        (Kind::GooglePubSub, false, false),
+        (Kind::AzureEventHub, false, false),
+        (Kind::Otel, true, true),
+        (Kind::GitHub, false, true),
+        (Kind::GitLab, false, true),
+        (Kind::Gitea, true, true),
+        (Kind::Bitbucket, false, true),
+        (Kind::BitbucketServer, false, true),
+        (Kind::AzureDevOps, false, true),
+    ] {
+        assert_eq!(table(kind), (proxy, tls), "{kind:?}");
+    }
+}
+
+#[test]
+fn who_gets_credentials_from_elsewhere_needs_an_identity() {
+    let needs =
+        |type_: &str, pairs: &[(&str, &str)]| resolve(&provider(type_), &with_secret(pairs)).unwrap().needs_identity();
+    for (type_, pairs, expected) in [
+        ("googlepubsub", &[][..], true),
+        ("googlepubsub", &[("token", "{}")], false),
+        ("azuredevops", &[], true),
+        ("azuredevops", &[("token", "t")], false),
+        ("azureeventhub", &[], true),
+        ("azureeventhub", &[("address", "Endpoint=sb://h/;SharedAccessKey=k")], false),
+        ("github", &[], false),
+        ("github", &[("githubAppID", "1")], true),
+        ("github", &[("githubAppID", "1"), ("token", "t")], false),
+        ("githubpullrequestcomment", &[("githubAppID", "1"), ("username", "u"), ("password", "p")], false),
+        ("slack", &[("githubAppID", "1")], false),
+    ] {
+        assert_eq!(needs(type_, pairs), expected, "{type_} {pairs:?}");
+    }
 }

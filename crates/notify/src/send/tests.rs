@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::{Request as Inbound, State};
-use sluice_http_client::{HeaderMap, Method, Url};
+use sluice_http_client::{ClientConfig, Method, Proxy, Redirects, Url};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -37,7 +37,16 @@ async fn answer(State(sink): State<Sink>, request: Inbound) -> (axum::http::Stat
 }
 
 fn request(url: Url, acceptance: Acceptance) -> OutboundRequest {
-    OutboundRequest { method: Method::POST, url, headers: HeaderMap::new(), body: b"{}".to_vec(), acceptance }
+    OutboundRequest { body: b"{}".to_vec(), acceptance, ..OutboundRequest::new(Method::POST, url) }
+}
+
+fn delivery(step: Step) -> Delivery {
+    let timeout = Duration::from_secs(15);
+    Delivery { client: direct_client(), plan: Plan::Http(step), timeout, masks: Masks::default() }
+}
+
+async fn send_one(request: OutboundRequest, policy: &RetryPolicy, deadline: Duration) -> Result<(), SendError> {
+    delivery(Step::last(request)).send(policy, deadline).await
 }
 
 fn direct_client() -> HttpClient {
@@ -47,7 +56,7 @@ fn direct_client() -> HttpClient {
 
 async fn outcome(answers: &[(u16, &'static str)], acceptance: Acceptance) -> (Result<(), String>, usize) {
     let (sink, url) = sink(answers).await;
-    let sent = send(&direct_client(), request(url, acceptance), &FAST, DEADLINE).await;
+    let sent = send_one(request(url, acceptance), &FAST, DEADLINE).await;
     let requests = sink.bodies.lock().unwrap().len();
     (sent.map_err(|error| error.to_string()), requests)
 }
@@ -92,7 +101,7 @@ async fn a_redirect_to_another_host_is_not_followed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let sent = send(&direct_client(), request(url, Acceptance::Success2xx), &FAST, DEADLINE).await;
+    let sent = send_one(request(url, Acceptance::Success2xx), &FAST, DEADLINE).await;
     assert!(matches!(sent, Err(SendError::Exchange(_))), "{sent:?}");
     assert_eq!(elsewhere.bodies.lock().unwrap().len(), 0);
 }
@@ -102,7 +111,7 @@ async fn the_deadline_bounds_all_attempts_together() {
     let (_sink, url) = sink(&[(500, "")]).await;
     let patient = RetryPolicy { min_wait: Duration::from_secs(600), max_wait: Duration::from_secs(600), ..FAST };
     let deadline = Duration::from_millis(50);
-    let sent = send(&direct_client(), request(url, Acceptance::Success2xx), &patient, deadline).await;
+    let sent = send_one(request(url, Acceptance::Success2xx), &patient, deadline).await;
     assert!(matches!(sent, Err(SendError::Timeout(limit)) if limit == deadline), "{sent:?}");
 }
 
@@ -111,8 +120,57 @@ async fn errors_do_not_show_the_path_of_the_webhook() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url: Url = format!("http://{}/secret-path?token=x", listener.local_addr().unwrap()).parse().unwrap();
     drop(listener);
-    let error = send(&direct_client(), request(url, Acceptance::Success2xx), &FAST, DEADLINE).await.unwrap_err();
+    let error = send_one(request(url, Acceptance::Success2xx), &FAST, DEADLINE).await.unwrap_err();
     let SendError::Exchange(source) = error else { panic!("{error:?}") };
     let text = source.to_string();
     assert!(!text.contains("secret-path") && !text.contains("token"), "{text}");
+}
+
+#[tokio::test]
+async fn a_request_that_must_not_be_repeated_is_sent_once() {
+    let (sink, url) = sink(&[(500, "no"), (200, "")]).await;
+    let once = OutboundRequest { retry: Retry::Never, ..request(url, Acceptance::Success2xx) };
+    let sent = send_one(once, &FAST, DEADLINE).await;
+    assert!(matches!(sent, Err(SendError::Refused { status: 500, .. })), "{sent:?}");
+    assert_eq!(sink.bodies.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_exchange_goes_on_with_what_was_answered_and_ends_where_it_says_so() {
+    let (sink, url) = sink(&[(200, "first"), (404, "second"), (201, "third")]).await;
+    let with_body =
+        |body: String, acceptance| OutboundRequest { body: body.into(), ..request(url.clone(), acceptance) };
+    let (second, third) = (url.clone(), url.clone());
+    let step = Step::ask(with_body("a".to_owned(), Acceptance::Success2xx), move |answer| {
+        let body = [b"after ", &answer.body[..]].concat();
+        let absent = Acceptance::Success2xxOr(StatusCode::NOT_FOUND);
+        Ok(Step::ask(OutboundRequest { body, ..request(second, absent) }, move |answer| {
+            let body = answer.status.as_u16().to_string().into_bytes();
+            Ok(Step::last(OutboundRequest { body, ..request(third, Acceptance::Success2xx) }))
+        }))
+    });
+    delivery(step).send(&FAST, DEADLINE).await.unwrap();
+    assert_eq!(*sink.bodies.lock().unwrap(), ["a", "after first", "404"]);
+}
+
+#[tokio::test]
+async fn an_exchange_stops_at_the_first_refusal() {
+    let (sink, url) = sink(&[(403, "no"), (200, "")]).await;
+    let both = vec![request(url.clone(), Acceptance::Success2xx), request(url, Acceptance::Success2xx)];
+    let sent = delivery(Step::in_order(both)).send(&FAST, DEADLINE).await;
+    assert!(matches!(sent, Err(SendError::Refused { status: 403, .. })), "{sent:?}");
+    assert_eq!(sink.bodies.lock().unwrap().len(), 1);
+    assert!(delivery(Step::Done).is_empty());
+}
+
+#[tokio::test]
+async fn an_exchange_without_end_is_cut_off() {
+    fn forever(url: &Url) -> Step {
+        let next = url.clone();
+        Step::ask(request(url.clone(), Acceptance::Success2xx), move |_| Ok(forever(&next)))
+    }
+    let (sink, url) = sink(&[(200, "")]).await;
+    let sent = delivery(forever(&url)).send(&FAST, DEADLINE).await;
+    assert!(matches!(sent, Err(SendError::BoundSteps)), "{sent:?}");
+    assert_eq!(sink.bodies.lock().unwrap().len(), MAX_STEPS);
 }

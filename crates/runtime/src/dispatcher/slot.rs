@@ -41,8 +41,9 @@ impl Slot {
         if self.held().is_some() {
             return;
         }
-        let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the semaphore is never closed");
-        *self.held() = Some(permit);
+        // It is never closed, so there is always a permit to come.
+        let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
+        *self.held() = permit;
     }
 
     fn held(&self) -> std::sync::MutexGuard<'_, Option<OwnedSemaphorePermit>> {

@@ -15,13 +15,13 @@ use std::task::{self, Poll};
 use sluice_archive::PackLimits;
 use sluice_bucket::{Download, Index, IndexError, ObjectPaths, OperationError, Store, StoreError, Wanted};
 use sluice_sourceignore::IGNORE_FILE;
-use tempfile::TempDir;
 use tokio::fs::File;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::index::Listing;
+use crate::source::workdir::WorkDirectory;
 
 /// Downloads at once. Each holds up to half a MiB of connection and file buffers; the contract allows a hundred.
 const MAX_DOWNLOADS: usize = 32;
@@ -73,7 +73,7 @@ pub(crate) enum DownloadError {
 #[derive(Debug)]
 pub(super) struct Downloaded {
     /// The directory; it goes with this.
-    pub(super) dir: TempDir,
+    pub(super) dir: WorkDirectory,
     /// The objects that are there, as they were when they came.
     pub(super) index: Index,
 }
@@ -130,7 +130,7 @@ async fn prepare(
     store: &Store,
     index: &Index,
     ignore_file: Option<Vec<u8>>,
-) -> Result<(TempDir, Vec<Item>), DownloadError> {
+) -> Result<(WorkDirectory, Vec<Item>), DownloadError> {
     let mut paths = ObjectPaths::default();
     let failed = |key: &str, error| OperationError::fetch(store.bucket(), key, StoreError::Key(error));
     if ignore_file.is_some() {
@@ -143,7 +143,7 @@ async fn prepare(
     }
     // Made with mode 0700.
     let made = tokio::task::spawn_blocking(move || {
-        let dir = tempfile::Builder::new().prefix("sluice-bucket-").tempdir()?;
+        let dir = WorkDirectory::new()?;
         if let Some(content) = ignore_file {
             std::fs::write(dir.path().join(IGNORE_FILE), content)?;
         }

@@ -10,8 +10,8 @@ use sluice_api::source::Bucket;
 use sluice_archive::{Limits, PackError, PackLimits, pack_tree, walk_directory};
 use sluice_artifact::Digest;
 use sluice_storage::Storage;
-use tempfile::TempDir;
 
+use crate::source::workdir::WorkDirectory;
 use crate::source::{self, PublishFailed};
 
 /// The artifact could not be made.
@@ -21,7 +21,7 @@ pub(crate) type StoreFailed = PublishFailed<PackError>;
 pub(super) async fn publish(
     storage: &Arc<Storage>,
     object: &Bucket,
-    dir: TempDir,
+    dir: WorkDirectory,
     revision: &Digest,
 ) -> Result<Artifact, StoreFailed> {
     let file = format!("{}.tar.gz", revision.to_hex());

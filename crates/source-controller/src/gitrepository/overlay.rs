@@ -17,7 +17,8 @@ use sluice_artifact::{ArtifactPath, Digest};
 use sluice_git::EntryKind;
 use sluice_sourceignore::{IGNORE_FILE, MAX_TEXT_BYTES};
 use sluice_storage::{Storage, VerifyError};
-use tempfile::TempDir;
+
+use crate::source::workdir::WorkDirectory;
 
 /// The names on the way from the root. Their order is that of a lexical walk.
 pub(super) type Components = Vec<Vec<u8>>;
@@ -140,7 +141,7 @@ pub(crate) struct Overlay {
     /// `.sourceignore` files among them, by directory.
     pub(super) ignore_files: Vec<(Components, Vec<u8>)>,
     /// Kept until the content has been packed.
-    unpacked: Vec<TempDir>,
+    unpacked: Vec<WorkDirectory>,
     /// What is on disk so far. All includes together may have what one artifact may: a list of a thousand large ones would fill the disk.
     used: Used,
 }
@@ -294,7 +295,11 @@ impl Overlay {
     }
 }
 
-fn unpack_artifact(storage: &Storage, artifact: &Artifact, limits: &Limits) -> Result<(TempDir, Summary), CopyError> {
+fn unpack_artifact(
+    storage: &Storage,
+    artifact: &Artifact,
+    limits: &Limits,
+) -> Result<(WorkDirectory, Summary), CopyError> {
     let (Ok(path), Ok(expected)) = (artifact.path.parse::<ArtifactPath>(), artifact.digest.parse::<Digest>()) else {
         return Err(CopyError::Status);
     };
@@ -306,7 +311,7 @@ fn unpack_artifact(storage: &Storage, artifact: &Artifact, limits: &Limits) -> R
         return Err(CopyError::Stored(VerifyError::Mismatch { expected, actual }));
     }
     file.rewind().map_err(CopyError::Files)?;
-    let dir = tempfile::tempdir().map_err(CopyError::Files)?;
+    let dir = WorkDirectory::new().map_err(CopyError::Files)?;
     let summary = unpack(file, dir.path(), limits).map_err(CopyError::Unpack)?;
     Ok((dir, summary))
 }

@@ -7,7 +7,9 @@ use sluice_cloud_identity::github_app::KEY_APP_ID;
 use sluice_cloud_identity::{GitHubApp, GitHubAppError, GitLogin, GitScheme, IdentityError, Provider};
 use sluice_git::{Auth, Tls};
 use sluice_http_client::{ClientConfig, Proxy, TrustRoots, Url};
+use sluice_runtime::queue::Key;
 
+use crate::source::SourceKind as _;
 use crate::source::identity::{Identities, ObjectIdentityError};
 use crate::source::secrets::SecretData;
 
@@ -51,6 +53,11 @@ impl Providers {
     /// Logs in as `clouds` has it, and keeps tokens there.
     pub(crate) fn new(clouds: Identities) -> Self {
         Self(clouds)
+    }
+
+    /// Drops the series of an object that is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        self.0.forget(GitRepository::KIND, key);
     }
 
     /// The login that takes the place of what Secret and URL have; `None` where they are all there is.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use sluice_api::meta::Artifact;
 use sluice_api::source::GitRepository;
-use sluice_archive::{Content, FileMode, PackError, PackLimits, TarGzBuilder};
+use sluice_archive::{BlockSender, Content, FileMode, PackError, PackLimits, TarBuilder, pack_beside};
 use sluice_git::{Entry, EntryKind, Mirror, SparsePaths, StoreError, Tree, Visit, VisitError, WalkError, WalkLimits};
 use sluice_sourceignore::{Builtin, EntryKind as IgnoreKind, IGNORE_FILE, Matcher, MatcherBuilder, SourceIgnoreError};
 use sluice_storage::{PublishError, Storage};
@@ -69,7 +69,7 @@ pub(crate) enum PackFailed {
     Tree(WalkError),
     /// The archive cannot be written.
     #[error(transparent)]
-    Archive(PackError),
+    Archive(#[from] PackError),
 }
 
 /// A commit's tree, looked through once.
@@ -135,7 +135,7 @@ pub(crate) async fn publish(
 ) -> Result<Artifact, StoreFailed> {
     let matcher = matcher(&checkout, &overlay, object.spec.ignore.as_deref())?;
     let file = format!("{}.tar.gz", fetched.fetched().commit.id);
-    let write = move |out: &mut dyn Write| pack(&checkout, overlay, &matcher, out);
+    let write = move |out: &mut dyn Write| pack(checkout, overlay, &matcher, out);
     Ok(source::publish(storage, object, (&file, fetched.revision()), write).await?)
 }
 
@@ -167,30 +167,33 @@ fn matcher(checkout: &Checkout, overlay: &Overlay, spec: Option<&str>) -> Result
 }
 
 /// Writes every entry that is not ignored. A directory that is ignored is still looked into: what is below may be included again.
-fn pack(checkout: &Checkout, overlay: Overlay, matcher: &Matcher, out: &mut dyn Write) -> Result<(), PackFailed> {
-    let archive = TarGzBuilder::new(out, PackLimits::default()).map_err(PackFailed::Archive)?;
-    let mut packing = Packing { archive, matcher, pending: overlay.nodes.into_iter().peekable() };
-    let walked = checkout.tree.walk_within(&checkout.sparse, walk_limits(), &mut |entry: &Entry<'_>| {
-        let components = components(entry);
-        if !packing.add_included(Some(&components))? {
-            packing.add_own(entry, &components)?;
-        }
-        Ok(Visit::Continue)
-    });
-    walked.map_err(PackFailed::Tree)?;
-    packing.add_included(None).map_err(PackFailed::Archive)?;
-    packing.archive.finish().map_err(PackFailed::Archive)?;
-    Ok(())
+///
+/// Objects are read on a thread of their own: inflating them takes about as long as compressing them again.
+fn pack(checkout: Checkout, overlay: Overlay, matcher: &Matcher, out: &mut dyn Write) -> Result<(), PackFailed> {
+    let read = move |archive: &mut TarBuilder<BlockSender>| {
+        let mut packing = Packing { archive, matcher, pending: overlay.nodes.into_iter().peekable() };
+        let walked = checkout.tree.walk_within(&checkout.sparse, walk_limits(), &mut |entry: &Entry<'_>| {
+            let components = components(entry);
+            if !packing.add_included(Some(&components))? {
+                packing.add_own(entry, &components)?;
+            }
+            Ok(Visit::Continue)
+        });
+        walked.map_err(PackFailed::Tree)?;
+        packing.add_included(None)?;
+        Ok(())
+    };
+    pack_beside(out, PackLimits::default(), read).map(drop)
 }
 
 /// One lexical walk over the commit's tree and what is included.
-struct Packing<'m, W: Write> {
-    archive: TarGzBuilder<W>,
-    matcher: &'m Matcher,
+struct Packing<'p> {
+    archive: &'p mut TarBuilder<BlockSender>,
+    matcher: &'p Matcher,
     pending: Peekable<IntoIter<Components, Included>>,
 }
 
-impl<W: Write> Packing<'_, W> {
+impl Packing<'_> {
     /// Adds what is included up to this place, or all that is left; true when something is included at the place itself.
     fn add_included(&mut self, place: Option<&Components>) -> Result<bool, PackError> {
         while let Some((next, node)) = self.pending.next_if(|(next, _)| place.is_none_or(|place| next <= place)) {

@@ -16,12 +16,12 @@ use sluice_helm::metadata::Metadata;
 use sluice_helm::root::SourceRoot;
 use sluice_helm::values;
 use sluice_storage::{Storage, VerifyError};
-use tempfile::TempDir;
 
 use super::build::{Built, Plan, WorkError, blocking, package, version_with};
 use super::source::Tarball;
 use super::verdict::Failure;
 use super::{Context, dependencies as remote_dependencies};
+use crate::source::workdir::WorkDirectory;
 
 /// The source's archive cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub(crate) enum UnpackFailed {
 /// The source's tree, removed when dropped.
 struct Unpacked {
     root: SourceRoot,
-    _directory: TempDir,
+    _directory: WorkDirectory,
 }
 
 /// What is known once the tree has been read.
@@ -109,7 +109,7 @@ async fn unpack(storage: &Arc<Storage>, artifact: &Artifact) -> Result<Unpacked,
     let storage = Arc::clone(storage);
     let unpacked = tokio::task::spawn_blocking(move || {
         let archive = storage.open(&path).map_err(UnpackFailed::Open)?;
-        let directory = tempfile::tempdir().map_err(UnpackFailed::Directory)?;
+        let directory = WorkDirectory::new().map_err(UnpackFailed::Directory)?;
         sluice_archive::unpack(archive, directory.path(), &Limits::default()).map_err(UnpackFailed::Unpack)?;
         let root = SourceRoot::new(directory.path()).map_err(UnpackFailed::Directory)?;
         Ok(Unpacked { root, _directory: directory })

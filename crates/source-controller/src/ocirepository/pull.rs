@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use sluice_api::source::{LayerOperation, OCIRepository};
 use sluice_oci::{Client, Descriptor, Digest, ImageManifest, OciError, Platform};
-use tempfile::TempDir;
+
+use crate::source::workdir::WorkDirectory;
 
 /// The largest layer, compressed. What it may unpack to is bounded by the archive's own limits.
 const MAX_LAYER_BYTES: u64 = 2 << 30;
@@ -65,7 +66,7 @@ pub(crate) enum Operation {
 #[derive(Debug)]
 pub(crate) struct Pulled {
     /// The directory, gone when dropped.
-    pub(crate) dir: TempDir,
+    pub(crate) dir: WorkDirectory,
     /// What to do with the layer.
     pub(crate) operation: Operation,
     /// The manifest's annotations.
@@ -93,7 +94,7 @@ pub(crate) async fn pull(client: &Client, digest: &Digest, object: &OCIRepositor
         LayerOperation::Copy => Operation::Copy,
         LayerOperation::Other(text) => return Err(PullError::Operation(text)),
     };
-    let dir = tempfile::Builder::new().prefix("sluice-oci-").tempdir().map_err(PullError::Temporary)?;
+    let dir = WorkDirectory::new().map_err(PullError::Temporary)?;
     let pulled = Pulled { dir, operation, annotations: bounded(annotations) };
     let mut file = tokio::fs::File::create_new(pulled.layer()).await.map_err(PullError::Temporary)?;
     client.blob(&layer, MAX_LAYER_BYTES, &mut file).await.map_err(|error| match operation {

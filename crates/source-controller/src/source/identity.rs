@@ -1,45 +1,25 @@
-//! Who an object is to a cloud: the controller, or a service account of the object's namespace; and the one cache of tokens of the process.
+//! Who a source is to a cloud: the controller, or the service account that the source or a flag names.
 //!
-//! Deliberately no exchange: this reads service accounts and asks the API server for their tokens, the crate `cloud-identity` does the rest.
-//! No Secret is read here either: where one has the credentials, nobody needs an identity.
-
-mod metrics;
+//! Deliberately thin: reading service accounts, their tokens and the cache are the crate `workload-identity`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
-use k8s_openapi::api::core::v1::ServiceAccount as KubeServiceAccount;
-use kube::api::PostParams;
-use kube::{Api, Client, ResourceExt as _};
-use sluice_cloud_identity::{
-    Clock, Identity, InvolvedObject, Platform, Port, PortError, ServiceAccount, ServiceAccountTokens, TokenCache,
-    Transport,
-};
-use sluice_http_client::{ClientConfig, ConfigError, Secret};
+use kube::{Client, ResourceExt as _};
+use sluice_cloud_identity::{InvolvedObject, Platform, Transport};
+use sluice_http_client::{ClientConfig, ConfigError};
 use sluice_runtime::queue::Key;
+use sluice_workload_identity::{AccountChoice, AccountError};
 
 use super::SourceKind;
 
-pub(crate) use metrics::TokenMetrics;
+pub(crate) use sluice_workload_identity::{ObjectIdentity, ServiceAccountIdentity, TokenMetrics};
 
 /// What metrics call the only thing that is done here.
 const OPERATION: &str = "reconcile";
 
-/// The life of a service account's token, in seconds: the shortest that the API server grants. It is exchanged at once.
-const TOKEN_SECONDS: i64 = 600;
-
 /// The longest that one request for a token takes; an exchange has up to three.
 const MAX_REQUEST: Duration = Duration::from_secs(30);
-
-/// Whether objects may be somebody else than the controller: the gate `ObjectLevelWorkloadIdentity`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ServiceAccountIdentity {
-    /// The gate is on.
-    Permitted,
-    /// The gate is off.
-    Refused,
-}
 
 /// An object names a service account, and the gate is off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -71,33 +51,30 @@ pub(crate) enum ObjectIdentityError {
         name: String,
     },
     /// There is no service account of the name that stands in for all objects.
-    #[error(
-        "the default service account '{name}' does not exist in namespace '{namespace}': the cluster is under multi-tenant workload \
-         identity lockdown, ask its administrator for help"
-    )]
-    Lockdown {
-        /// The object's.
-        namespace: String,
-        /// Of the flag.
-        name: String,
-    },
+    #[error(transparent)]
+    Lockdown(AccountError),
     /// There is no way out to the cloud.
     #[error("failed to set up the HTTP client")]
     Transport(#[source] ConfigError),
 }
 
+impl From<AccountError> for ObjectIdentityError {
+    fn from(error: AccountError) -> Self {
+        match error {
+            AccountError::Gate => Self::Gate(GateDisabled),
+            AccountError::Read { account, source } => Self::Read { account, source },
+            AccountError::NotFound { namespace, name } => Self::NotFound { namespace, name },
+            AccountError::Lockdown { .. } => Self::Lockdown(error),
+        }
+    }
+}
+
 /// What the process is and what it keeps: one for all kinds. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Identities(Arc<Shared>);
-
-struct Shared {
-    client: Client,
-    platform: Platform,
-    cache: TokenCache,
-    metrics: TokenMetrics,
-    permission: ServiceAccountIdentity,
+pub(crate) struct Identities {
+    shared: sluice_workload_identity::Identities,
     /// The service account of objects that name none.
-    default_account: Option<String>,
+    default_account: Arc<str>,
 }
 
 /// What flags say of identities.
@@ -117,14 +94,14 @@ impl Identities {
     /// Reads service accounts with `client`; `platform` is the process's environment, taken once.
     pub(crate) fn new(client: Client, platform: Platform, settings: Settings, metrics: TokenMetrics) -> Self {
         let Settings { permission, default_account, cache_size, cache_duration } = settings;
-        let cache = TokenCache::new(cache_size, cache_duration, Clock::system(), Arc::new(metrics.clone()));
-        let default_account = Some(default_account).filter(|name| !name.is_empty());
-        Self(Arc::new(Shared { client, platform, cache, metrics, permission, default_account }))
+        let settings = sluice_workload_identity::Settings { permission, cache_size, cache_duration };
+        let shared = sluice_workload_identity::Identities::new(client, platform, settings, metrics);
+        Self { shared, default_account: default_account.into() }
     }
 
     /// The environment, files and clock of the process.
     pub(crate) fn platform(&self) -> &Platform {
-        &self.0.platform
+        self.shared.platform()
     }
 
     /// Whether an object may name this service account, before anything is read for it.
@@ -132,7 +109,7 @@ impl Identities {
     /// # Errors
     /// The gate is off, and it names one.
     pub(crate) fn check(&self, account: Option<&str>) -> Result<(), GateDisabled> {
-        match (account.filter(|name| !name.is_empty()), self.0.permission) {
+        match (account.filter(|name| !name.is_empty()), self.shared.permission()) {
             (Some(_), ServiceAccountIdentity::Refused) => Err(GateDisabled),
             (Some(_), ServiceAccountIdentity::Permitted) | (None, _) => Ok(()),
         }
@@ -151,12 +128,9 @@ impl Identities {
         timeout: Duration,
     ) -> Result<ObjectIdentity, ObjectIdentityError> {
         self.check(account)?;
-        let named = account.filter(|name| !name.is_empty());
-        let account = match named.or(self.0.default_account.as_deref()) {
-            Some(name) => Some(self.service_account(&object.namespace().unwrap_or_default(), name, named).await?),
-            None => None,
-        };
-        Ok(ObjectIdentity { account, ..self.of_controller(object, http, timeout)? })
+        let choice = AccountChoice { named: account, default: Some(&self.default_account) };
+        let account = self.shared.account(&object.namespace().unwrap_or_default(), choice, Vec::new()).await?;
+        Ok(self.shared.acting(Some(involved_of(object)), account, transport(http, timeout)?))
     }
 
     /// The controller, whatever the object and the flag name. For exchanges of credentials that are the object's own, too.
@@ -169,38 +143,22 @@ impl Identities {
         http: &ClientConfig,
         timeout: Duration,
     ) -> Result<ObjectIdentity, ObjectIdentityError> {
-        let config = ClientConfig { request_timeout: Some(timeout.min(MAX_REQUEST)), ..http.clone() };
-        Ok(ObjectIdentity {
-            shared: Arc::clone(&self.0),
-            transport: Transport::new(&config).map_err(ObjectIdentityError::Transport)?,
-            involved: involved(K::KIND, &Key::new(object.namespace().unwrap_or_default(), object.name_any())),
-            account: None,
-        })
+        Ok(self.shared.acting(Some(involved_of(object)), None, transport(http, timeout)?))
     }
 
     /// Drops the series of an object that is gone.
     pub(crate) fn forget(&self, kind: &str, key: &Key) {
-        self.0.metrics.forget(&involved(kind, key));
+        self.shared.forget(&involved(kind, key));
     }
+}
 
-    async fn service_account(
-        &self,
-        namespace: &str,
-        name: &str,
-        named: Option<&str>,
-    ) -> Result<ServiceAccount, ObjectIdentityError> {
-        let api: Api<KubeServiceAccount> = Api::namespaced(self.0.client.clone(), namespace);
-        let (namespace, name) = (namespace.to_owned(), name.to_owned());
-        let found = match api.get_opt(&name).await {
-            Ok(Some(found)) => found,
-            Ok(None) if named.is_some() => return Err(ObjectIdentityError::NotFound { namespace, name }),
-            Ok(None) => return Err(ObjectIdentityError::Lockdown { namespace, name }),
-            Err(source) => return Err(ObjectIdentityError::Read { account: format!("{namespace}/{name}"), source }),
-        };
-        let annotations = found.metadata.annotations.unwrap_or_default();
-        let tokens = Arc::new(Tokens { api, name: name.clone() });
-        Ok(ServiceAccount { namespace, name, annotations, audiences: Vec::new(), tokens })
-    }
+fn transport(http: &ClientConfig, timeout: Duration) -> Result<Transport, ObjectIdentityError> {
+    let config = ClientConfig { request_timeout: Some(timeout.min(MAX_REQUEST)), ..http.clone() };
+    Transport::new(&config).map_err(ObjectIdentityError::Transport)
+}
+
+fn involved_of<K: SourceKind>(object: &K) -> InvolvedObject {
+    involved(K::KIND, &Key::new(object.namespace().unwrap_or_default(), object.name_any()))
 }
 
 fn involved(kind: &str, key: &Key) -> InvolvedObject {
@@ -209,48 +167,5 @@ fn involved(kind: &str, key: &Key) -> InvolvedObject {
         name: key.name.clone(),
         namespace: key.namespace.clone(),
         operation: OPERATION.to_owned(),
-    }
-}
-
-/// Who one object is, and its way to the cloud. Lives as long as a pass: dropping what it awaits ends the exchange.
-pub(crate) struct ObjectIdentity {
-    shared: Arc<Shared>,
-    transport: Transport,
-    involved: InvolvedObject,
-    account: Option<ServiceAccount>,
-}
-
-impl ObjectIdentity {
-    /// Credentials, tokens and logins are to be had from this.
-    pub(crate) fn cloud(&self) -> Identity<'_> {
-        Identity {
-            platform: &self.shared.platform,
-            transport: &self.transport,
-            cache: &self.shared.cache,
-            object: Some(&self.involved),
-            service_account: self.account.as_ref(),
-        }
-    }
-}
-
-/// Tokens of one service account.
-struct Tokens {
-    api: Api<KubeServiceAccount>,
-    name: String,
-}
-
-impl ServiceAccountTokens for Tokens {
-    fn service_account_token<'a>(&'a self, audiences: &'a [String]) -> Port<'a, Secret<String>> {
-        Box::pin(async move {
-            let spec = TokenRequestSpec {
-                audiences: audiences.to_vec(),
-                expiration_seconds: Some(TOKEN_SECONDS),
-                ..TokenRequestSpec::default()
-            };
-            let request = TokenRequest { spec, ..TokenRequest::default() };
-            let answer = self.api.create_token_request(&self.name, &PostParams::default(), &request).await?;
-            let token = answer.status.map(|status| status.token).filter(|token| !token.is_empty());
-            token.map(Secret::new).ok_or_else(|| PortError::from("the API server gave no token"))
-        })
     }
 }

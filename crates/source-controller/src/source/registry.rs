@@ -15,6 +15,7 @@ use sluice_oci::{
     ClientOptions, Credential, CredentialError, CredentialFuture, CredentialProvider, Credentials, DEFAULT_RETRY,
     Keyring, Repository, Security,
 };
+use sluice_runtime::queue::Key;
 
 use super::SourceKind;
 use super::identity::Identities;
@@ -158,6 +159,11 @@ impl Registries {
     /// Reads Secrets and service accounts with `client`, and logs in at clouds as `clouds` has it.
     pub(crate) fn new(client: Client, clouds: Identities) -> Self {
         Self { client, clouds }
+    }
+
+    /// Drops the series of an object that is gone.
+    pub(crate) fn forget<K: SourceKind>(&self, key: &Key) {
+        self.clouds.forget(K::KIND, key);
     }
 
     /// The options of a client for the registry of an object: whatever it names is read now.

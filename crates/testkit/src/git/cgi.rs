@@ -1,9 +1,10 @@
 //! HTTP on one side, `git http-backend` as a CGI program on the other.
 //!
-//! Deliberately buffers whole bodies: test repositories are small.
+//! Answers go on as the program writes them, so that a client can work while the server still does. Deliberately buffers whole request
+//! bodies: pushes of tests are small.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError};
 
@@ -16,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt as _;
 use http::{HeaderMap, Request, StatusCode, header};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 
 use super::tls::{CountingListener, TlsListener};
@@ -24,6 +25,15 @@ use super::{Protocol, RequestRecord, Shared};
 
 /// The largest request body: pushes of tests.
 const MAX_BODY: usize = 256 << 20;
+
+/// The most bytes of an answer that go on at a time.
+const PIECE: usize = 64 << 10;
+
+/// Pieces that wait for the client.
+const PIECES_IN_FLIGHT: usize = 16;
+
+/// The longest line of a CGI header.
+const MAX_HEADER_LINE: u64 = 16 << 10;
 
 /// Serves until `stopped` is dropped or sent to. Connections still open then are cut.
 pub(super) async fn serve(
@@ -53,37 +63,109 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     }
     let method = request.method().to_string();
     let target = request.uri().to_string();
-    let (status, headers, body) = match respond(&shared, request).await {
+    let (status, headers, content) = match respond(&shared, request).await {
         Ok(answer) => answer,
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), format!("{error:#}\n").into()),
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, HeaderMap::new(), Content::Whole(format!("{error:#}\n").into()))
+        }
     };
-    let record = RequestRecord { method, target, status: status.as_u16(), sent: body.len() as u64 };
-    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+    let record = RequestRecord { method, target, status: status.as_u16(), sent: 0 };
+    let record = Recording { shared: Arc::clone(&shared), record: Some(record) };
     let stall_after = shared.stall_after.load(Ordering::SeqCst);
-    if body.len() > stall_after {
-        return (status, headers, stalling(body.slice(..stall_after), &shared)).into_response();
-    }
-    (status, headers, body).into_response()
+    (status, headers, content.into_body(record, stall_after)).into_response()
 }
 
-/// The bytes, then nothing until the client gives up, which is counted.
-fn stalling(bytes: Bytes, shared: &Shared) -> Body {
-    struct Abandoned(Arc<AtomicUsize>);
-    impl Drop for Abandoned {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, Ordering::SeqCst);
+/// Notes a request once: when its answer is whole, before the client can know, or when the client does not want the rest.
+struct Recording {
+    shared: Arc<Shared>,
+    record: Option<RequestRecord>,
+}
+
+impl Recording {
+    fn add(&mut self, bytes: usize) {
+        if let Some(record) = &mut self.record {
+            record.sent += bytes as u64;
         }
     }
-    let abandoned = Abandoned(Arc::clone(&shared.abandoned));
-    let first = futures::stream::once(async move { Ok::<_, std::convert::Infallible>(bytes) });
-    let never = futures::stream::once(async move {
-        let _abandoned = abandoned;
-        std::future::pending().await
-    });
-    Body::from_stream(first.chain(never))
+
+    fn finish(&mut self) {
+        let mut requests = self.shared.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.extend(self.record.take());
+    }
 }
 
-type Answer = (StatusCode, HeaderMap, Bytes);
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// The body of an answer.
+enum Content {
+    Whole(Bytes),
+    /// As the program writes it.
+    Pieces(mpsc::Receiver<Bytes>),
+}
+
+impl Content {
+    /// A body that stops after `stall_after` bytes, and never ends then.
+    fn into_body(self, mut record: Recording, stall_after: usize) -> Body {
+        let pieces = match self {
+            Self::Whole(bytes) if bytes.len() <= stall_after => {
+                record.add(bytes.len());
+                record.finish();
+                return bytes.into();
+            }
+            Self::Whole(bytes) => {
+                let (sender, pieces) = mpsc::channel(1);
+                // There is a place for one.
+                let _ = sender.try_send(bytes);
+                pieces
+            }
+            Self::Pieces(pieces) => pieces,
+        };
+        let sending = Sending { pieces, record, left: stall_after, stalled: false };
+        Body::from_stream(futures::stream::unfold(sending, Sending::next).map(Ok::<_, std::convert::Infallible>))
+    }
+}
+
+/// A body under way.
+struct Sending {
+    pieces: mpsc::Receiver<Bytes>,
+    record: Recording,
+    /// Bytes until it stalls.
+    left: usize,
+    stalled: bool,
+}
+
+impl Sending {
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        if self.stalled {
+            let _abandoned = Abandoned(Arc::clone(&self.record.shared.abandoned));
+            std::future::pending::<()>().await;
+        }
+        let Some(mut piece) = self.pieces.recv().await else {
+            self.record.finish();
+            return None;
+        };
+        self.stalled = piece.len() > self.left;
+        piece.truncate(self.left);
+        self.left -= piece.len();
+        self.record.add(piece.len());
+        Some((piece, self))
+    }
+}
+
+/// Counts a client that gives up waiting.
+struct Abandoned(Arc<AtomicUsize>);
+
+impl Drop for Abandoned {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+type Answer = (StatusCode, HeaderMap, Content);
 
 async fn respond(shared: &Arc<Shared>, request: Request<Body>) -> anyhow::Result<Answer> {
     let path_and_query = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
@@ -92,7 +174,7 @@ async fn respond(shared: &Arc<Shared>, request: Request<Body>) -> anyhow::Result
         && let Some(rest) = path_and_query.strip_prefix(&from)
     {
         let headers = HeaderMap::from_iter([(header::LOCATION, format!("{to}{rest}").parse()?)]);
-        return Ok((StatusCode::FOUND, headers, Bytes::new()));
+        return Ok((StatusCode::FOUND, headers, Content::Whole(Bytes::new())));
     }
     if let Some((user, password)) = &shared.options.auth {
         let expected = if user.is_empty() {
@@ -102,7 +184,7 @@ async fn respond(shared: &Arc<Shared>, request: Request<Body>) -> anyhow::Result
         };
         if request.headers().get(header::AUTHORIZATION).map(http::HeaderValue::as_bytes) != Some(expected.as_bytes()) {
             let headers = HeaderMap::from_iter([(header::WWW_AUTHENTICATE, "Basic realm=\"test\"".parse()?)]);
-            return Ok((StatusCode::UNAUTHORIZED, headers, Bytes::new()));
+            return Ok((StatusCode::UNAUTHORIZED, headers, Content::Whole(Bytes::new())));
         }
     }
     let (parts, body) = request.into_parts();
@@ -110,7 +192,7 @@ async fn respond(shared: &Arc<Shared>, request: Request<Body>) -> anyhow::Result
     if let Some(refused) = refused_want(shared, &body) {
         let line = format!("ERR upload-pack: not our ref {refused}");
         let kind = "application/x-git-upload-pack-result".parse()?;
-        let answer = format!("{:04x}{line}", line.len() + 4).into();
+        let answer = Content::Whole(format!("{:04x}{line}", line.len() + 4).into());
         return Ok((StatusCode::OK, HeaderMap::from_iter([(header::CONTENT_TYPE, kind)]), answer));
     }
     let shared = Arc::clone(shared);
@@ -154,16 +236,45 @@ fn run_backend(shared: &Shared, request: &http::request::Parts, body: &Bytes) ->
         // A backend that refuses the request closes its end early; its answer says why.
         let _ = stdin.write_all(&input);
     });
-    let output = child.wait_with_output()?;
-    let _ = writer.join();
-    parse_cgi(&output.stdout)
+    let mut output = BufReader::with_capacity(PIECE, child.stdout.take().context("no standard output")?);
+    let (status, headers) = read_cgi_header(&mut output)?;
+    let (sender, pieces) = mpsc::channel(PIECES_IN_FLIGHT);
+    std::thread::spawn(move || {
+        if copy(&mut output, &sender).is_err() {
+            // The client has gone; a program that waits for its output to be read would wait for ever.
+            let _ = child.kill();
+        }
+        let _ = writer.join();
+        // Before the sender goes, which ends the answer: who has the whole answer finds no program left.
+        let _ = child.wait();
+        drop(sender);
+    });
+    Ok((status, headers, Content::Pieces(pieces)))
 }
 
-fn parse_cgi(output: &[u8]) -> anyhow::Result<Answer> {
-    let end = output.windows(4).position(|window| window == b"\r\n\r\n").context("no CGI header")?;
+/// Hands on what is written until its end.
+fn copy(output: &mut BufReader<ChildStdout>, sender: &mpsc::Sender<Bytes>) -> anyhow::Result<()> {
+    loop {
+        let piece = Bytes::copy_from_slice(output.fill_buf()?);
+        if piece.is_empty() {
+            return Ok(());
+        }
+        output.consume(piece.len());
+        sender.blocking_send(piece)?;
+    }
+}
+
+fn read_cgi_header(output: &mut BufReader<ChildStdout>) -> anyhow::Result<(StatusCode, HeaderMap)> {
     let mut status = StatusCode::OK;
     let mut headers = HeaderMap::new();
-    for line in std::str::from_utf8(&output[..end])?.lines() {
+    loop {
+        let mut line = String::new();
+        let count = output.by_ref().take(MAX_HEADER_LINE).read_line(&mut line)?;
+        anyhow::ensure!(count > 0 && line.ends_with('\n'), "no CGI header");
+        let line = line.trim_end();
+        if line.is_empty() {
+            return Ok((status, headers));
+        }
         let (name, value) = line.split_once(':').context("malformed CGI header")?;
         let value = value.trim();
         if name.eq_ignore_ascii_case("status") {
@@ -172,5 +283,4 @@ fn parse_cgi(output: &[u8]) -> anyhow::Result<Answer> {
             headers.append(name.parse::<http::HeaderName>()?, value.parse()?);
         }
     }
-    Ok((status, headers, Bytes::copy_from_slice(&output[end + 4..])))
 }

@@ -101,10 +101,21 @@ async fn labels_are_read_from_the_metadata_alone() {
 }
 
 #[tokio::test]
+async fn metadata_comes_without_the_managers_of_its_fields() {
+    let mut answer = metadata("web", &json!({"team": "a"}));
+    answer["metadata"]["managedFields"] = json!([{"manager": "x"}]);
+    let (client, script) = script([(200, answer)]);
+    let found = KubeObjects::new(client).metadata(&resource(), &name("web")).await.unwrap();
+    assert_eq!(serde_json::to_value(found).unwrap(), metadata("web", &json!({"team": "a"}))["metadata"]);
+    assert_eq!(script.asked("accept"), [("GET".to_owned(), format!("{PATH}/web"), METADATA.to_owned())]);
+}
+
+#[tokio::test]
 async fn a_selection_reads_page_after_page() {
     let (client, script) = script([(200, list(&["a", "b"], "next")), (200, list(&["c"], ""))]);
     let selector = LabelSelector::parse(&map(&[("app", "x"), ("team", "a")])).unwrap();
     let names = KubeObjects::new(client).select(&resource(), "apps", &selector).await.unwrap();
+    let names: Vec<ObjectName> = names.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, [name("a"), name("b"), name("c")]);
     let query = format!("{PATH}?&labelSelector=app%3Dx%2Cteam%3Da&limit=500");
     let expected = [query.clone(), format!("{query}&continue=next")]

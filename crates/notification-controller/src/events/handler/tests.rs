@@ -79,7 +79,7 @@ fn cluster(alerts: Vec<Arc<Alert>>, providers: Vec<Arc<Provider>>) -> Cluster {
 fn server(cluster: &Arc<Cluster>, cross_namespace: CrossNamespace) -> EventServer {
     let settings = EventServerSettings { cross_namespace, retry: FAST, ..EventServerSettings::default() };
     let (catalog, secrets, objects, warnings) = (cluster.clone(), cluster.clone(), cluster.clone(), cluster.clone());
-    EventServer::new(settings, Ports { catalog, secrets, objects, warnings }, EventMetrics::default())
+    EventServer::new(settings, Ports { catalog, secrets, objects, warnings, identities: None }, EventMetrics::default())
 }
 
 fn event(changes: Value) -> Value {
@@ -252,7 +252,7 @@ async fn one_alert_that_cannot_be_prepared_is_warned_and_the_others_are_served()
     let hook = json!({"type": "generic", "address": sink.url});
     let providers = vec![
         provider("secretive", &json!({"type": "slack", "address": sink.url, "secretRef": {"name": "gone"}})),
-        provider("teams", &json!({"type": "msteams", "address": sink.url})),
+        provider("teams", &json!({"type": "smoke-signals", "address": sink.url})),
         provider("hook", &hook),
         provider("asleep", &json!({"type": "generic", "address": sink.url, "suspend": true})),
     ];
@@ -273,8 +273,8 @@ async fn one_alert_that_cannot_be_prepared_is_warned_and_the_others_are_served()
         failed(
             "not-yet",
             &format!(
-                "{prefix}failed to initialize notifier for provider 'teams': provider type 'msteams' is not \
-                 supported yet"
+                "{prefix}failed to initialize notifier for provider 'teams': provider type 'smoke-signals' \
+                 is not supported yet"
             ),
         ),
     ];
@@ -372,8 +372,72 @@ async fn a_service_account_is_refused_while_its_gate_is_off() {
 
     let settings = EventServerSettings { service_accounts: ServiceAccounts::Allowed, ..EventServerSettings::default() };
     let (catalog, secrets, objects, warnings) = (cluster.clone(), cluster.clone(), cluster.clone(), cluster.clone());
-    let server = EventServer::new(settings, Ports { catalog, secrets, objects, warnings }, EventMetrics::default());
+    let server = EventServer::new(
+        settings,
+        Ports { catalog, secrets, objects, warnings, identities: None },
+        EventMetrics::default(),
+    );
     post(&server, event(json!({})).to_string()).await;
     assert_eq!(server.drain(Duration::from_secs(20)).await, 0);
     assert_eq!(sink.received().len(), 1);
+}
+
+#[tokio::test]
+async fn what_a_type_does_not_tell_is_neither_sent_nor_told_of() {
+    let sink = Sink::start(0).await;
+    let spec = json!({"type": "pagerduty", "address": sink.url, "channel": "key"});
+    let cluster = Arc::new(cluster(vec![alert("a", "pager", json!({}))], vec![provider("pager", &spec)]));
+    assert_eq!(deliver(&cluster, CrossNamespace::Allowed, &event(json!({}))).await, []);
+    assert_eq!(sink.received().len(), 0);
+    let done = event(json!({"reason": "ReconciliationSucceeded"}));
+    assert_eq!(deliver(&cluster, CrossNamespace::Allowed, &done).await, []);
+    assert_eq!(sink.received().len(), 2);
+}
+
+#[tokio::test]
+async fn an_expression_for_a_commit_status_that_gives_nothing_is_told_before_a_secret_is_read() {
+    let spec = json!({
+        "type": "github", "address": "https://github.com/o/r", "secretRef": {"name": "gone"},
+        "commitStatusExpr": "event.metadata.cluster",
+    });
+    let cluster = Arc::new(cluster(vec![alert("a", "forge", json!({}))], vec![provider("forge", &spec)]));
+    let warnings = deliver(&cluster, CrossNamespace::Allowed, &event(json!({"severity": "error"}))).await;
+    let text = "failed to dispatch notification for Kustomization/apps/web: failed to create commit status: failed to \
+                evaluate the spec.commitStatusExpr CEL expression for the event: CEL expression output type mismatch: \
+                expected string, got dyn";
+    assert_eq!(warnings, [failed("a", text)]);
+}
+
+#[tokio::test]
+async fn what_sentry_and_otel_do_not_take_is_not_told_to_the_alert() {
+    let alerts = vec![alert("a", "sentry", json!({})), alert("b", "otel", json!({}))];
+    let providers = vec![
+        provider("sentry", &json!({"type": "sentry", "address": "http://key@127.0.0.1:1/42"})),
+        provider("otel", &json!({"type": "otel", "address": "http://127.0.0.1:1"})),
+    ];
+    let cluster = Arc::new(cluster(alerts, providers));
+    assert_eq!(deliver(&cluster, CrossNamespace::Allowed, &event(json!({}))).await, []);
+}
+
+#[tokio::test]
+async fn a_conflict_of_metadata_is_told_even_if_the_provider_then_fails() {
+    let alerts = vec![alert("a", "hook", json!({"eventMetadata": {"revision": "mine"}}))];
+    let spec = json!({"type": "generic-hmac", "address": "http://127.0.0.1:1"});
+    let warnings =
+        deliver(&Arc::new(cluster(alerts, vec![provider("hook", &spec)])), CrossNamespace::Allowed, &event(json!({})))
+            .await;
+    let reasons: Vec<&str> = warnings.iter().map(|(_, reason, ..)| reason.as_str()).collect();
+    assert_eq!(reasons, ["MetadataAppendFailed", "NotificationDispatchFailed"]);
+    assert!(warnings[1].2.ends_with("failed to initialize notifier for provider 'hook': HMAC key is empty"));
+}
+
+#[tokio::test]
+async fn a_burst_of_more_messages_than_may_be_sent_at_once_is_sent_whole() {
+    const BURST: usize = 400;
+    let sink = Sink::start(0).await;
+    let alerts = (0..BURST).map(|i| alert(&format!("a{i}"), "hook", json!({}))).collect();
+    let hook = provider("hook", &json!({"type": "generic", "address": sink.url}));
+    let cluster = Arc::new(cluster(alerts, vec![hook]));
+    assert_eq!(deliver(&cluster, CrossNamespace::Allowed, &event(json!({}))).await, []);
+    assert_eq!(sink.received().len(), BURST);
 }

@@ -90,7 +90,7 @@ fn the_message_passes_by_inclusion_and_exclusion() {
             exclusion_list: exclusion.iter().map(|&text| text.to_owned()).collect(),
             ..AlertSpec::default()
         };
-        let verdict = message_verdict(&spec, "applied");
+        let verdict = MessageFilter::compile(&spec).verdict("applied");
         assert_eq!((verdict.passes, verdict.invalid.len()), (passes, invalid), "{inclusion:?} {exclusion:?}");
         assert!(verdict.invalid.iter().all(|text| text.starts_with("failed to compile regex \"(\": ")), "{verdict:?}");
     }

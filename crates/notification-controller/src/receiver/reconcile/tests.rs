@@ -19,18 +19,26 @@ async fn phases(spec: &Value, secret: Option<&str>) -> Result<String, String> {
         cluster.secrets.insert("apps/hook".to_owned(), SecretData::from_iter([("token", token)]));
     }
     let reconciler = ReceiverReconciler::new(Arc::new(cluster));
-    reconciler.phases(&receiver(spec)).await.map_err(|error| error.to_string())
+    reconciler.phases(&Arc::new(receiver(spec))).await.map_err(|error| error.to_string())
 }
 
 #[tokio::test]
 async fn the_spec_is_checked_before_the_secret_is_read() {
     let good = json!({"type": "generic", "resources": [], "secretRef": {"name": "hook"}});
-    let filtered = json!({"type": "generic", "resources": [], "secretRef": {"name": "hook"}, "resourceFilter": "true"});
+    let filtered =
+        json!({"type": "generic", "resources": [], "secretRef": {"name": "hook"}, "resourceFilter": "req.x"});
     assert_eq!(phases(&good, Some("token")).await, Ok(webhook_path(b"token", "web", "apps")));
     let unread = "unable to read token from secret 'apps/hook' error".to_owned();
     assert_eq!(phases(&good, None).await, Err(unread));
-    let refused = "invalid resourceFilter expression: filters are not supported yet".to_owned();
+    let refused = "invalid resourceFilter expression".to_owned();
     assert_eq!(phases(&filtered, None).await, Err(refused));
+}
+
+#[tokio::test]
+async fn the_path_of_a_receiver_for_tokens_is_made_without_a_secret() {
+    let provider = json!({"issuerURL": "https://i", "validations": [{"expression": "true", "message": "m"}]});
+    let oidc = json!({"type": "generic-oidc", "resources": [], "oidcProviders": [provider]});
+    assert_eq!(phases(&oidc, None).await, Ok(webhook_path(b"", "web", "apps")));
 }
 
 #[test]

@@ -1,8 +1,9 @@
+use sluice_expressions::CompileError;
 use sluice_notify::SecretData;
 
 use super::*;
 use crate::cluster::ClusterError;
-use crate::receiver::token;
+use crate::receiver::{CompileClaimsError, token};
 
 fn token_failure(read: Result<SecretData, ClusterError>) -> Failure {
     Failure::from(&ReconcileError::from(token("apps", "hook", read).unwrap_err()))
@@ -40,16 +41,41 @@ fn a_broken_spec_keeps_the_path_and_waits_for_a_change() {
         retry: Retry::OnChange,
         path: PathChange::Keep,
     };
+    let source = CompileError::Environment;
+    let issuer = "https://i".to_owned();
     let table = [
         (
-            ValidateError::CompileResourceFilter,
-            terminal("InvalidCELExpression", "invalid resourceFilter expression: filters are not supported yet"),
+            ValidateError::CompileResourceFilter(source.clone()),
+            terminal("InvalidCELExpression", "invalid resourceFilter expression: failed to create CEL environment"),
+        ),
+        (
+            ValidateError::CompileFilter {
+                index: 2,
+                kind: "Bucket".to_owned(),
+                name: "data".to_owned(),
+                source: source.clone(),
+            },
+            terminal(
+                "InvalidCELExpression",
+                "invalid filter expression for resources[2] (kind=\"Bucket\", name=\"data\"): failed to create CEL environment",
+            ),
+        ),
+        (
+            ValidateError::CompileProvider {
+                index: 0,
+                issuer: issuer.clone(),
+                source: CompileClaimsError::Variable { name: "a".to_owned(), source },
+            },
+            terminal(
+                "InvalidCELExpression",
+                "oidcProviders[0] (issuerURL=\"https://i\"): invalid expression for variable \"a\": failed to create CEL environment",
+            ),
+        ),
+        (
+            ValidateError::CheckProvider { index: 1, issuer, rule: "rule".to_owned() },
+            terminal("ValidationFailed", "oidcProviders[1] (issuerURL=\"https://i\"): rule"),
         ),
         (ValidateError::CombineFields("rule"), terminal("ValidationFailed", "rule")),
-        (
-            ValidateError::SelectType,
-            terminal("ValidationFailed", "receivers of type 'generic-oidc' are not supported yet"),
-        ),
     ];
     for (error, expected) in table {
         assert_eq!(Failure::from(&ReconcileError::from(error)), expected);

@@ -66,7 +66,8 @@ impl Server {
     async fn call(&self, request: Request) -> Response {
         let Self(cluster, cross_namespace) = self;
         let (receivers, secrets, objects) = (cluster.clone(), cluster.clone(), cluster.clone());
-        let server = WebhookServer::new(Ports { receivers, secrets, objects }, *cross_namespace);
+        let issuers = Issuers::new().unwrap();
+        let server = WebhookServer::new(Ports { receivers, secrets, objects, issuers }, *cross_namespace);
         let response = server.router().call(request).await.unwrap();
         assert_eq!(server.drain(Duration::from_secs(5)).await, 0);
         response
@@ -165,7 +166,11 @@ async fn every_failure_of_authentication_is_the_same_400() {
         ("unwanted event", json!({"events": ["release"]}), good()),
         ("missing secret", json!({"secretRef": {"name": "gone"}}), good()),
         ("no secret named", json!({"secretRef": null}), good()),
-        ("unsupported type", json!({"type": "gitlab"}), good()),
+        ("another type's request", json!({"type": "gitlab"}), good()),
+        ("a type of a newer version", json!({"type": "newer"}), good()),
+        ("no bearer token", json!({"type": "gcr"}), good()),
+        ("no providers", json!({"type": "generic-oidc"}), good()),
+        ("a body of another registry", json!({"type": "quay"}), push(&path()).body("[]".into()).unwrap()),
         ("other content type", json!({}), {
             let mut request = good();
             request.headers_mut().insert("content-type", "text/plain".parse().unwrap());
@@ -214,12 +219,92 @@ async fn a_receiver_that_is_not_ready_is_unavailable_whoever_asks() {
     }
 }
 
+/// The status and the names of what was annotated, for a signed request with this body.
+async fn filtered(changes: Value, content_type: &str, body: &str) -> (u16, Vec<String>) {
+    let mut all = json!({"resources": [
+        {"kind": "GitRepository", "name": "web"},
+        {"kind": "GitRepository", "name": "*", "matchLabels": {"team": "a"}, "filter": "res.metadata.name == 'api'"},
+        {"kind": "Bucket", "name": "data", "namespace": "other"},
+    ]});
+    all.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    let server = Server::with(all);
+    let request = http::Request::builder()
+        .uri(path())
+        .header("content-type", content_type)
+        .header("x-github-event", "push")
+        .header("x-hub-signature-256", sign(body))
+        .body(body.to_owned().into())
+        .unwrap();
+    let status = server.status(request).await;
+    (status, server.0.annotated().iter().map(|path| path.rsplit('/').next().unwrap().to_owned()).collect())
+}
+
 #[tokio::test]
-async fn a_filter_that_cannot_be_evaluated_stops_the_request_after_authentication() {
-    let server = Server::with(json!({"resourceFilter": "true"}));
-    assert_eq!(server.status(good()).await, 500);
-    assert_eq!(server.status(push(&path()).body("forged".into()).unwrap()).await, 400);
-    assert_eq!(server.0.annotated(), [""; 0]);
+async fn filters_choose_among_the_resources_and_leaving_all_out_is_a_success() {
+    let json = "application/json; charset=utf-8";
+    let with = |filter: &str| json!({"type": "github", "resourceFilter": filter});
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<String>>();
+    for (changes, body, expected) in [
+        (json!({}), "{}", names(&["web", "api", "data"])),
+        (with("req.ref == 'main'"), BODY, names(&["web", "api", "data"])),
+        (with("req.ref == 'dev'"), BODY, names(&[])),
+        (with("res.kind == 'Bucket' && res.apiVersion.startsWith('source.')"), BODY, names(&["data"])),
+        (with("res.metadata.labels.?team.orValue('') == 'a'"), BODY, names(&["web", "api"])),
+        (with("res.metadata.namespace == 'other' || req.n > 1"), "{\"n\":2}trailing", names(&["web", "api", "data"])),
+    ] {
+        assert_eq!(filtered(changes.clone(), json, body).await, (200, expected), "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn filters_of_a_body_that_is_not_announced_as_json_see_an_empty_one() {
+    let filter = json!({"type": "generic", "resourceFilter": "req.size() == 0"});
+    for content_type in ["text/plain", "application/cloudevents+json", "application/x-www-form-urlencoded"] {
+        assert_eq!(filtered(filter.clone(), content_type, "not JSON").await.0, 200, "{content_type}");
+    }
+    // The form's payload is JSON, but the content type is not.
+    let form = "payload=%7B%22ref%22%3A%22main%22%7D";
+    let github = json!({"resourceFilter": "!has(req.ref)"});
+    let answer = filtered(github, "application/x-www-form-urlencoded", form).await;
+    assert_eq!(answer.1.len(), 3, "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_filters_cannot_see_is_a_500_and_without_filters_nobody_looks() {
+    let resources = json!([{"kind": "GitRepository", "name": "web"}]);
+    let deep = "[".repeat(200) + &"]".repeat(200);
+    let deep = format!("{{\"a\":{deep}}}");
+    for body in ["", "{", "[]", "null", "1", deep.as_str()] {
+        let plain = json!({"type": "generic", "resources": resources});
+        assert_eq!(filtered(plain, "application/json", body).await.0, 200, "{body}");
+        let with = json!({"type": "generic", "resources": resources, "resourceFilter": "true"});
+        assert_eq!(filtered(with, "application/json", body).await, (500, Vec::new()), "{body}");
+        let each =
+            json!([{"kind": "GitRepository", "name": "web"}, {"kind": "Bucket", "name": "data", "filter": "true"}]);
+        let with = json!({"type": "generic", "resources": each});
+        assert_eq!(filtered(with, "application/json", body).await, (500, Vec::new()), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_that_fails_on_one_object_is_a_500_and_the_others_are_handled() {
+    let resources = json!([
+        {"kind": "GitRepository", "name": "web", "filter": "req.absent == 'x'"},
+        {"kind": "GitRepository", "name": "missing", "filter": "true"},
+        {"kind": "GitRepository", "name": "api"},
+    ]);
+    let answer = filtered(json!({"type": "generic", "resources": resources}), "application/json", "{}").await;
+    assert_eq!(answer, (500, vec!["api".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_filter_that_cannot_be_compiled_stops_the_request_after_authentication() {
+    for filter in ["req.flag", "claims.sub == 'x'", "1 +"] {
+        let server = Server::with(json!({"resourceFilter": filter}));
+        assert_eq!(server.status(good()).await, 500, "{filter}");
+        assert_eq!(server.status(push(&path()).body("forged".into()).unwrap()).await, 400, "{filter}");
+        assert_eq!(server.0.annotated(), [""; 0], "{filter}");
+    }
 }
 
 #[tokio::test]

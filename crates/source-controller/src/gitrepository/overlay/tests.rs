@@ -1,6 +1,7 @@
 use sluice_archive::{PackLimits, TarGzBuilder};
 use sluice_artifact::Algorithm;
 use sluice_storage::Retention;
+use tempfile::TempDir;
 
 use super::*;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sluice_archive::{Content, FileMode, TarGzBuilder};
 
 use super::*;
+use crate::source::workdir::WorkDirectory;
 
 /// A pulled layer with these files, each its own content.
 fn pulled(files: &[&str]) -> Pulled {
@@ -20,7 +21,7 @@ fn pulled(files: &[&str]) -> Pulled {
 }
 
 fn of_bytes(bytes: &[u8]) -> Pulled {
-    let dir = tempfile::tempdir().expect("a directory");
+    let dir = WorkDirectory::new().expect("a directory");
     let pulled = Pulled { dir, operation: Operation::Extract, annotations: BTreeMap::new() };
     std::fs::write(pulled.layer(), bytes).expect("written");
     pulled
