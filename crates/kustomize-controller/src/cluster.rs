@@ -8,7 +8,7 @@
 //!   that a tenant learns through it is whether a kind is namespaced.
 //! - **Secrets are read in each pass.** A connection to another cluster holds the credentials that it was made of. It is kept only while
 //!   each pass finds the very same Secret or `ConfigMap` (same uid and resource version), and only for a short while unused; what the
-//!   kubeconfig said is nowhere else. See [`remotes`].
+//!   kubeconfig said is nowhere else. See `remotes`.
 //!
 //! Deliberately nothing that applies, and no decision on what a failure means: a phase gets a [`Target`] or a [`TargetError`].
 

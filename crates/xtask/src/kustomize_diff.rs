@@ -34,7 +34,7 @@ const WORKERS: usize = 2;
 const SHRINK_BUDGET: usize = 300;
 
 /// How often the oracle is asked again about a case that differs, to see whether its answer varies.
-const REPEATS: usize = 12;
+const REPEATS: usize = 40;
 
 /// What to run.
 #[derive(clap::Args)]

@@ -1,8 +1,8 @@
 //! Phase: what SOPS encrypted is decrypted, twice: files that generators and patches name before the build, objects and values of Secrets after
 //! it.
 //!
-//! Before the build: [`sources::gather`] on a thread that may block, then [`Decryptor::sources`], whose files are laid over the tree. After it:
-//! [`Decryptor::resource`] for each object. Deliberately no cache: what was decrypted is gone with the pass, and nothing of it is on disk.
+//! Before the build: `sources::gather` on a thread that may block, then `Decryptor::sources`, whose files are laid over the tree. After it:
+//! `Decryptor::resource` for each object. Deliberately no cache: what was decrypted is gone with the pass, and nothing of it is on disk.
 
 mod access;
 mod keys;
