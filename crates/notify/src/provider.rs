@@ -18,8 +18,8 @@
 //!          Ok(if is_duplicate(&found, &wanted) { Step::Done } else { Step::last(create_request) })
 //!      }))
 //!      ```
-//!      An answer reaches the closure only if the request's [`Acceptance`] takes it: 2xx, or with `Success2xxOr(NOT_FOUND)` that too.
-//!    - **Look-ups first** (tokens, the own user, a version). A struct that implements [`Notifier`] and holds what was found, made by
+//!      An answer reaches the closure only if the request's `Acceptance` takes it: 2xx, or with `Success2xxOr(NOT_FOUND)` that too.
+//!    - **Look-ups first** (tokens, the own user, a version). A struct that implements `Notifier` and holds what was found, made by
 //!      `pub(super) async fn prepare(&ProviderConfig, &Context) -> Result<Self, PrepareError>`; in [`prepare`]
 //!      `Kind::Forge => Box::new(forge::Forge::prepare(&config, context).await?)`. [`Context::ask`] sends a look-up,
 //!      [`Context::identity`] is who we are to a cloud or to GitHub (`ProviderConfig::needs_identity` says who gets one).

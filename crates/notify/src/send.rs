@@ -30,7 +30,7 @@ const MAX_QUOTED_BYTES: usize = 512;
 /// Requests of one exchange. The longest has three; more is a loop.
 const MAX_STEPS: usize = 16;
 
-/// Why a message was not delivered. Texts may quote the other side: mask them ([`Delivery::mask`]) before they leave.
+/// Why a message was not delivered. Texts may quote the other side: mask them (`Delivery::masks`) before they leave.
 #[derive(Debug, Error)]
 pub enum SendError {
     /// A header that the HTTP client does not take, or no answer at all.
