@@ -42,13 +42,13 @@ fn the_charts_own_file_alone_counts_as_none() {
 #[test]
 fn files_are_merged_deeply_and_the_last_one_wins() {
     let (_guard, root) = source(&[
-        ("a.yaml", "x: {a: 1, b: [1, 2], c: {d: 1}}\ny: 1\nz: {k: 1}\n"),
-        ("b/b.yaml", "x: {b: [3], c: {e: 2}}\ny: {m: 1}\nz: ~\n"),
+        ("a.yaml", "x: {a: 1, b: [1, 2], c: {d: 1}}\nw: 1\nz: {k: 1}\n"),
+        ("b/b.yaml", "x: {b: [3], c: {e: 2}}\nw: {m: 1}\nz: ~\n"),
         ("empty.yaml", "# nothing\n"),
     ]);
     let files = strings(&["a.yaml", "../b/b.yaml", "missing.yaml", "empty.yaml"]);
     let merged = merge_from_source(&root, &files, Missing::Ignored, 1 << 20).unwrap();
-    let expected = json!({"x": {"a": 1, "b": [3], "c": {"d": 1, "e": 2}}, "y": {"m": 1}, "z": null});
+    let expected = json!({"x": {"a": 1, "b": [3], "c": {"d": 1, "e": 2}}, "w": {"m": 1}, "z": null});
     assert_eq!(Json::Object(merged.values), expected);
     assert_eq!(merged.files, strings(&["a.yaml", "../b/b.yaml", "empty.yaml"]));
 }
