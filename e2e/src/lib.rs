@@ -24,8 +24,8 @@ use sluice_testkit::sink::Sink;
 use sluice_testkit::wait::{free_ports, wait_until};
 use tempfile::TempDir;
 
-pub use manifests::{config, deployment, kustomization, repository};
-pub use objects::{Applied, apply, apply_to};
+pub use manifests::{chart, config, deployment, kustomization, repository, secret, source};
+pub use objects::{Applied, apply, apply_to, status_condition};
 pub use sluice_testkit::controller::Controller;
 pub use webhook::{post, post_with};
 

@@ -39,3 +39,22 @@ pub fn deployment(name: &str, replicas: u32) -> String {
          image: app\n"
     )
 }
+
+/// A source of that kind; `more` is put over its spec.
+pub fn source(kind: &str, name: &str, mut spec: Value, more: &Value) -> Value {
+    if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
+        spec.extend(more.clone());
+    }
+    json!({ "apiVersion": "source.toolkit.fluxcd.io/v1", "kind": kind, "metadata": { "name": name }, "spec": spec })
+}
+
+/// A `HelmChart` of a source, which is given by kind and name; `more` is put over its spec.
+pub fn chart(name: &str, chart: &str, (kind, of): (&str, &str), more: &Value) -> Value {
+    let spec = json!({ "chart": chart, "interval": "1h", "sourceRef": { "kind": kind, "name": of } });
+    source("HelmChart", name, spec, more)
+}
+
+/// A Secret with these texts.
+pub fn secret(name: &str, data: &Value) -> Value {
+    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": data })
+}

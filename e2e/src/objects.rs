@@ -62,6 +62,19 @@ impl Applied {
         .await
     }
 
+    /// The status, once it fulfils `holds`.
+    ///
+    /// # Errors
+    /// After a minute; the message has the status.
+    pub async fn status_when(&self, what: &str, holds: impl Fn(&Value) -> bool) -> anyhow::Result<Value> {
+        let status = async || Ok::<_, anyhow::Error>(self.get().await?.map(|found| found.data["status"].clone()));
+        let waited = wait_until(PATIENCE, what, async || Ok(status().await?.filter(|status| holds(status)))).await;
+        match waited {
+            Ok(status) => Ok(status),
+            Err(error) => Err(error.context(format!("the status is {:?}", status().await?))),
+        }
+    }
+
     /// The object, if it is there.
     ///
     /// # Errors
@@ -69,6 +82,12 @@ impl Applied {
     pub async fn get(&self) -> anyhow::Result<Option<DynamicObject>> {
         Ok(self.api.get_opt(&self.name).await?)
     }
+}
+
+/// A condition of a status, as `status reason: message`; empty when there is none.
+pub fn status_condition(status: &Value, type_: &str) -> String {
+    let conditions = status["conditions"].clone();
+    crate::condition(&serde_json::from_value::<Vec<_>>(conditions).unwrap_or_default(), type_)
 }
 
 /// Creates or replaces an object of the namespace [`NS`]. `document` needs `apiVersion`, `kind` and `metadata.name`.

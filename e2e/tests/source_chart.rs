@@ -5,53 +5,15 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sluice_e2e::{Applied, PATIENCE, Stack, apply};
+use sluice_e2e::{Applied, Stack, apply, chart, secret, source, status_condition};
 use sluice_testkit::registry::{Image, Registry, RegistryOptions};
 use sluice_testkit::s3::S3Server;
 use sluice_testkit::tools;
-use sluice_testkit::wait::wait_until;
-
-const SOURCE_API: &str = "source.toolkit.fluxcd.io/v1";
-
-fn object(kind: &str, name: &str, mut spec: Value, more: &Value) -> Value {
-    if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
-        spec.extend(more.clone());
-    }
-    json!({ "apiVersion": SOURCE_API, "kind": kind, "metadata": { "name": name }, "spec": spec })
-}
-
-fn chart(name: &str, chart: &str, source: (&str, &str), more: &Value) -> Value {
-    let source = json!({ "kind": source.0, "name": source.1 });
-    object("HelmChart", name, json!({ "chart": chart, "interval": "1h", "sourceRef": source }), more)
-}
-
-fn secret(name: &str, data: &Value) -> Value {
-    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": data })
-}
-
-/// A condition of a status, as `status reason: message`; empty when there is none.
-fn condition(status: &Value, type_: &str) -> String {
-    let all = status["conditions"].as_array().cloned().unwrap_or_default();
-    let text = |found: &Value, key: &str| found[key].as_str().unwrap_or_default().to_owned();
-    all.iter().find(|found| found["type"] == type_).map_or_else(String::new, |found| {
-        format!("{} {}: {}", text(found, "status"), text(found, "reason"), text(found, "message"))
-    })
-}
-
-/// The status, once it fulfils `holds`; the failure of the wait shows it.
-async fn wait(object: &Applied, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
-    let status = async || Ok::<_, anyhow::Error>(object.get().await?.map(|found| found.data["status"].clone()));
-    let waited = wait_until(PATIENCE, what, async || Ok(status().await?.filter(|status| holds(status)))).await;
-    match waited {
-        Ok(status) => Ok(status),
-        Err(error) => Err(error.context(format!("the status is {:?}", status().await?))),
-    }
-}
 
 /// Waits until Ready starts like this, and a good one is not being worked on.
 async fn wait_ready(object: &Applied, start: &str) -> Result<Value> {
-    let settled = |status: &Value| start.starts_with("False") || condition(status, "Reconciling").is_empty();
-    wait(object, start, |status| condition(status, "Ready").starts_with(start) && settled(status)).await
+    let settled = |status: &Value| start.starts_with("False") || status_condition(status, "Reconciling").is_empty();
+    object.status_when(start, |status| status_condition(status, "Ready").starts_with(start) && settled(status)).await
 }
 
 #[expect(clippy::disallowed_methods, reason = "independent readers and writers; this is a test")]
@@ -106,7 +68,7 @@ async fn charts_of_a_bucket_are_packaged_and_follow_its_revision() -> Result<()>
     let _controller = stack.source_controller()?.start().await?;
     let bucket = json!({ "bucketName": "charts", "endpoint": s3.endpoint(), "insecure": true, "interval": "1h",
         "secretRef": { "name": "keys" } });
-    let bucket = apply(&client, object("Bucket", "charts", bucket, &json!({}))).await?;
+    let bucket = apply(&client, source("Bucket", "charts", bucket, &json!({}))).await?;
     let of = ("Bucket", "charts");
     let apply_chart = async |name: &str, path: &str, more: Value| apply(&client, chart(name, path, of, &more)).await;
     let source = wait_ready(&bucket, "True Succeeded: ").await?;
@@ -154,7 +116,7 @@ async fn a_packaged_chart_in_git_is_handed_on_as_it_is_unless_it_is_changed() ->
     let _controller = stack.source_controller()?.start().await?;
     let url = stack.repository_url("git");
     let git = json!({ "url": url, "interval": "1h", "ref": { "branch": "main" } });
-    apply(&client, object("GitRepository", "git", git, &json!({}))).await?;
+    apply(&client, source("GitRepository", "git", git, &json!({}))).await?;
     let of = ("GitRepository", "git");
     let apply_chart = async |name: &str, path: &str, more: Value| apply(&client, chart(name, path, of, &more)).await;
 
@@ -174,7 +136,7 @@ async fn a_packaged_chart_in_git_is_handed_on_as_it_is_unless_it_is_changed() ->
     assert_eq!(file_of(&stack, &status, "web/values.yaml")?, "replicas: 3\n");
     let broken = apply_chart("broken", "charts/broken.tgz", json!({})).await?;
     let status = wait_ready(&broken, "False InvalidChartReference: invalid chart reference: ").await?;
-    assert!(condition(&status, "Stalled").starts_with("True InvalidChartReference: "), "{status}");
+    assert!(status_condition(&status, "Stalled").starts_with("True InvalidChartReference: "), "{status}");
     Ok(())
 }
 
@@ -242,7 +204,7 @@ async fn signed_charts_of_a_registry_are_verified_before_anything_of_them_is_use
     }
     let controller = stack.source_controller()?.start().await?;
     let repository = json!({ "url": registry.oci_url("charts"), "type": "oci", "insecure": true, "interval": "1h" });
-    apply(&client, object("HelmRepository", "charts", repository, &json!({}))).await?;
+    apply(&client, source("HelmRepository", "charts", repository, &json!({}))).await?;
     let signed = |provider: &str, secret: &str, version: &str| json!({ "version": version, "verify": { "provider": provider, "secretRef": { "name": secret } } });
     let apply_chart =
         async |name: &str, more: Value| apply(&client, chart(name, "web", ("HelmRepository", "charts"), &more)).await;
@@ -254,7 +216,7 @@ async fn signed_charts_of_a_registry_are_verified_before_anything_of_them_is_use
         let text = format!("True ChartPullSucceeded: pulled 'web' chart with version '{version}'");
         let status = wait_ready(&applied, &text).await.with_context(|| name.to_owned())?;
         let verified = format!("True Succeeded: verified signature of version {version}");
-        assert_eq!(condition(&status, "SourceVerified"), verified, "{name}");
+        assert_eq!(status_condition(&status, "SourceVerified"), verified, "{name}");
         assert!(file_of(&stack, &status, "web/Chart.yaml")?.contains(&format!("version: {version}\n")));
     }
     for (name, provider, secret, version) in [
@@ -268,8 +230,14 @@ async fn signed_charts_of_a_registry_are_verified_before_anything_of_them_is_use
             "False VerificationError: chart verification error: failed to verify the signature using provider '{provider}'"
         );
         let status = wait_ready(&applied, &start).await.with_context(|| name.to_owned())?;
-        assert!(condition(&status, "SourceVerified").starts_with("False VerificationError: "), "{name}: {status}");
-        assert!(condition(&status, "BuildFailed").starts_with("True ChartVerificationError: "), "{name}: {status}");
+        assert!(
+            status_condition(&status, "SourceVerified").starts_with("False VerificationError: "),
+            "{name}: {status}"
+        );
+        assert!(
+            status_condition(&status, "BuildFailed").starts_with("True ChartVerificationError: "),
+            "{name}: {status}"
+        );
         assert_eq!(status["artifact"], Value::Null, "{name}: nothing of it is published");
     }
 

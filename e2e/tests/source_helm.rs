@@ -5,62 +5,25 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
-use sluice_e2e::{Applied, PATIENCE, Stack, apply};
+use sluice_e2e::{Applied, PATIENCE, Stack, apply, chart, secret, source, status_condition};
 use sluice_testkit::files::{FileServer, FileServerOptions};
 use sluice_testkit::registry::{Image, PASSWORD, Registry, RegistryAuth, RegistryOptions, USERNAME};
 use sluice_testkit::wait::wait_until;
 
-const SOURCE_API: &str = "source.toolkit.fluxcd.io/v1";
-
-fn object(kind: &str, name: &str, mut spec: Value, more: &Value) -> Value {
-    if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
-        spec.extend(more.clone());
-    }
-    json!({ "apiVersion": SOURCE_API, "kind": kind, "metadata": { "name": name }, "spec": spec })
-}
-
 fn repository(name: &str, url: &str, more: &Value) -> Value {
-    object("HelmRepository", name, json!({ "url": url, "interval": "1h" }), more)
-}
-
-fn chart(name: &str, chart: &str, source: (&str, &str), more: &Value) -> Value {
-    let source = json!({ "kind": source.0, "name": source.1 });
-    object("HelmChart", name, json!({ "chart": chart, "interval": "1h", "sourceRef": source }), more)
-}
-
-fn secret(name: &str, data: &Value) -> Value {
-    json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": data })
-}
-
-/// A condition of a status, as `status reason: message`; empty when there is none.
-fn condition(status: &Value, type_: &str) -> String {
-    let all = status["conditions"].as_array().cloned().unwrap_or_default();
-    let text = |found: &Value, key: &str| found[key].as_str().unwrap_or_default().to_owned();
-    all.iter().find(|found| found["type"] == type_).map_or_else(String::new, |found| {
-        format!("{} {}: {}", text(found, "status"), text(found, "reason"), text(found, "message"))
-    })
+    source("HelmRepository", name, json!({ "url": url, "interval": "1h" }), more)
 }
 
 fn ready(status: &Value) -> String {
-    condition(status, "Ready")
-}
-
-/// The status, once it fulfils `holds` and is not being worked on without a failure; the failure of the wait shows it.
-async fn wait(object: &Applied, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
-    let status = async || Ok::<_, anyhow::Error>(object.get().await?.map(|found| found.data["status"].clone()));
-    let waited = wait_until(PATIENCE, what, async || Ok(status().await?.filter(|status| holds(status)))).await;
-    match waited {
-        Ok(status) => Ok(status),
-        Err(error) => Err(error.context(format!("the status is {:?}", status().await?))),
-    }
+    status_condition(status, "Ready")
 }
 
 async fn wait_ready(object: &Applied, text: &str) -> Result<Value> {
-    wait(object, text, |status| ready(status) == text && condition(status, "Reconciling").is_empty()).await
+    object.status_when(text, |status| ready(status) == text && status_condition(status, "Reconciling").is_empty()).await
 }
 
 async fn wait_failed(object: &Applied, start: &str) -> Result<Value> {
-    wait(object, start, |status| ready(status).starts_with(start)).await
+    object.status_when(start, |status| ready(status).starts_with(start)).await
 }
 
 /// Runs a program of the system: a reader and writer that is not ours.
@@ -164,7 +127,7 @@ async fn an_index_is_published_by_its_own_digest_and_a_bad_one_leaves_the_last_i
     server.take_requests();
     charts.request_and_wait("same").await?;
     assert_eq!(server.take_requests().len(), 1, "the index is asked for once");
-    let same = wait(&charts, "the status", |_| true).await?;
+    let same = charts.status_when("the status", |_| true).await?;
     assert_eq!(same["artifact"], good["artifact"]);
     stack.event("HelmRepository", "charts", "ArtifactUpToDate").await?;
 
@@ -177,15 +140,15 @@ async fn an_index_is_published_by_its_own_digest_and_a_bad_one_leaves_the_last_i
         charts.request(start).await?;
         let failed = wait_failed(&charts, start).await?;
         assert_eq!((&failed["artifact"], &failed["url"]), (&good["artifact"], &good["url"]));
-        assert!(condition(&failed, "ArtifactOutdated").is_empty(), "{failed}");
-        assert!(condition(&failed, "ArtifactInStorage").starts_with("True "), "{failed}");
+        assert!(status_condition(&failed, "ArtifactOutdated").is_empty(), "{failed}");
+        assert!(status_condition(&failed, "ArtifactInStorage").starts_with("True "), "{failed}");
     }
     let too_large = wait_failed(&charts, "False Failed: ").await?;
     assert!(ready(&too_large).ends_with("response body is larger than 4096 bytes"), "{too_large}");
     assert!(stored(&stack, &good).exists(), "the last good index is still served");
     server.remove("/charts/index.yaml");
     charts.request("gone").await?;
-    wait(&charts, "the 404", |status| ready(status).contains("404 Not Found")).await?;
+    charts.status_when("the 404", |status| ready(status).contains("404 Not Found")).await?;
     server.put("/charts/index.yaml", text);
     charts.request_and_wait("again").await?;
     stack.event("HelmRepository", "charts", "Succeeded").await?;
@@ -275,7 +238,7 @@ async fn credentials_and_certificates_are_used_as_the_secrets_have_them_and_neve
     let odd = apply(&client, repository("odd", "oci://localhost/charts", &json!({}))).await?;
     let refused = "invalid Helm repository URL: 'oci' URL scheme cannot be used with 'default' HelmRepository type";
     let status = wait_failed(&odd, "False URLInvalid: ").await?;
-    assert_eq!(condition(&status, "Stalled"), format!("True URLInvalid: {refused}"));
+    assert_eq!(status_condition(&status, "Stalled"), format!("True URLInvalid: {refused}"));
     assert_eq!(status["observedGeneration"], 1);
 
     let from = |name: &str| chart(name, "web", ("HelmRepository", name), &json!({}));
@@ -319,7 +282,7 @@ async fn charts_of_an_index_are_chosen_by_version_and_take_other_values() -> Res
     assert_eq!(status["artifact"]["path"], "helmchart/apps/early/web-1.2.1.tgz");
     assert!(status["url"].as_str().unwrap_or_default().ends_with("/helmchart/apps/early/latest.tar.gz"), "{status}");
     assert_eq!((&status["observedChartName"], &status["artifact"]["revision"]), (&json!("web"), &json!("1.2.1")));
-    let source = wait(&charts, "the repository", |status| ready(status).starts_with("True ")).await?;
+    let source = charts.status_when("the repository", |status| ready(status).starts_with("True ")).await?;
     assert_eq!(status["observedSourceArtifactRevision"], source["artifact"]["revision"]);
 
     let pulled = |version: &str| format!("True ChartPullSucceeded: pulled 'web' chart with version '{version}'");
@@ -358,7 +321,7 @@ async fn charts_of_an_index_are_chosen_by_version_and_take_other_values() -> Res
     elsewhere_repository.patch(json!({ "spec": { "passCredentials": true } })).await?;
     elsewhere_repository.request_and_wait("credentials").await?;
     elsewhere.patch(json!({ "spec": { "version": "1.0.0" } })).await?;
-    wait(&elsewhere, "the second generation", |status| status["observedGeneration"] == 2).await?;
+    elsewhere.status_when("the second generation", |status| status["observedGeneration"] == 2).await?;
     assert!(other.take_requests().iter().any(|request| request.has_credentials), "but where the user wants it");
 
     failures(&stack, &server, &charts).await
@@ -390,24 +353,24 @@ async fn failures(stack: &Stack, server: &FileServer, charts: &Applied) -> Resul
         let applied = apply(&client, chart(name, of_chart, of, &spec)).await?;
         let status = wait_failed(&applied, start).await.with_context(|| name.to_owned())?;
         assert!(ready(&status).contains(text), "{name}: {status}");
-        assert!(condition(&status, "Stalled").starts_with("True "), "{name}: {status}");
+        assert!(status_condition(&status, "Stalled").starts_with("True "), "{name}: {status}");
         assert_eq!(status["observedGeneration"], 1, "{name}");
     }
     let unsigned = json!({ "verify": { "provider": "cosign", "secretRef": { "name": "login" } } });
     let unsigned = apply(&client, chart("unsigned", "web", of, &unsigned)).await?;
     let status = wait_failed(&unsigned, "False VerificationError: chart verification error: not implemented").await?;
     assert_eq!(
-        condition(&status, "BuildFailed"),
+        status_condition(&status, "BuildFailed"),
         "True ChartVerificationError: chart verification error: not implemented"
     );
 
     let later = apply(&client, chart("later", "web", of, &json!({ "version": "3.x" }))).await?;
     let status = wait_failed(&later, reference).await?;
-    assert!(condition(&status, "Stalled").starts_with("True InvalidChartReference: "), "{status}");
+    assert!(status_condition(&status, "Stalled").starts_with("True InvalidChartReference: "), "{status}");
     publish(server, &["1.0.0", "3.1.0"])?;
     charts.request_and_wait("new version").await?;
     let status = wait_ready(&later, "True ChartPullSucceeded: pulled 'web' chart with version '3.1.0'").await?;
-    assert_eq!(condition(&status, "Stalled"), "");
+    assert_eq!(status_condition(&status, "Stalled"), "");
 
     charts.delete().await?;
     wait_until(PATIENCE, "the deletion", async || Ok(charts.get().await?.is_none().then_some(()))).await?;
@@ -449,7 +412,7 @@ async fn charts_of_a_git_repository_are_packaged_with_their_dependencies() -> Re
     apply(&client, secret("login", &json!({ "username": "robot", "password": "s3cret" }))).await?;
     let _controller = stack.source_controller()?.start().await?;
     let url = stack.repository_url("git");
-    let git = object(
+    let git = source(
         "GitRepository",
         "git",
         json!({ "url": url, "interval": "1h", "ref": { "branch": "main" } }),
@@ -466,11 +429,11 @@ async fn charts_of_a_git_repository_are_packaged_with_their_dependencies() -> Re
     )
     .await?;
     assert!(ready(&status).contains("401 Unauthorized"), "{status}");
-    assert!(condition(&status, "BuildFailed").starts_with("True DependencyBuildError: "), "{status}");
+    assert!(status_condition(&status, "BuildFailed").starts_with("True DependencyBuildError: "), "{status}");
     let described =
         repository("described", &format!("{}/charts/", server.url()), &json!({ "secretRef": { "name": "login" } }));
     let described = apply(&client, described).await?;
-    wait(&described, "the repository", |status| ready(status).starts_with("True ")).await?;
+    described.status_when("the repository", |status| ready(status).starts_with("True ")).await?;
     app.request("with the repository").await?;
     let status = wait_ready(&app, "True ChartPackageSucceeded: packaged 'app' chart with version '0.1.0'").await?;
     let event = stack.event("HelmChart", "app", "ResolvedDependencies").await?;
@@ -498,7 +461,7 @@ async fn charts_of_a_git_repository_are_packaged_with_their_dependencies() -> Re
     for (name, path) in [("absolute", "/charts/plain"), ("absent", "charts/none"), ("climbing", "../../../../etc")] {
         let applied = apply(&client, chart(name, path, of, &json!({}))).await?;
         let status = wait_failed(&applied, "False InvalidChartReference: invalid chart reference: ").await?;
-        assert!(condition(&status, "Stalled").starts_with("True "), "{status}");
+        assert!(status_condition(&status, "Stalled").starts_with("True "), "{status}");
     }
 
     // A new commit with the same version wakes all; only for the strategy Revision it is a new chart.
@@ -508,9 +471,9 @@ async fn charts_of_a_git_repository_are_packaged_with_their_dependencies() -> Re
     git.request_and_wait("second").await?;
     wait_ready(&by_revision, &packaged(&format!("1.2.3+{}", &second[..12]))).await?;
     let revision = format!("main@sha1:{second}");
-    let seen =
-        wait(&by_version, "the new revision", |status| status["observedSourceArtifactRevision"] == revision.as_str())
-            .await?;
+    let seen = by_version
+        .status_when("the new revision", |status| status["observedSourceArtifactRevision"] == revision.as_str())
+        .await?;
     assert_eq!(seen["artifact"], first["artifact"]);
     copy.write("charts/plain/Chart.yaml", "apiVersion: v2\nname: plain\nversion: 1.3.0\n")?;
     copy.commit("Another version")?;
@@ -563,7 +526,7 @@ async fn charts_of_a_registry_are_chosen_by_tag() -> Result<()> {
 
     let none = apply(&client, chart("none", "web", ("HelmRepository", "login"), &json!({ "version": "9.x" }))).await?;
     let status = wait_failed(&none, "False ChartPullError: chart pull error: ").await?;
-    assert_eq!(condition(&status, "Stalled"), "", "tags come and go");
+    assert_eq!(status_condition(&status, "Stalled"), "", "tags come and go");
     for (source, text) in [("wrong", ""), ("strange", "no auth config for '")] {
         let applied = apply(&client, chart(source, "web", ("HelmRepository", source), &json!({}))).await?;
         let status = wait_failed(&applied, "False Unknown: unknown build error: ").await?;
@@ -574,6 +537,6 @@ async fn charts_of_a_registry_are_chosen_by_tag() -> Result<()> {
     let unsigned = apply(&client, chart("unsigned", "web", ("HelmRepository", "login"), &keys)).await?;
     let text = "failed to verify the signature using provider 'cosign': no public keys found in secret 'apps/login'";
     let status = wait_failed(&unsigned, &format!("False VerificationError: {text}")).await?;
-    assert_eq!(condition(&status, "FetchFailed"), format!("True Unknown: unknown build error: {text}"));
+    assert_eq!(status_condition(&status, "FetchFailed"), format!("True Unknown: unknown build error: {text}"));
     Ok(())
 }

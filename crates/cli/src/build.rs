@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,7 +87,8 @@ pub fn run(flags: &BuildFlags, out: &mut dyn Write, err: &mut dyn Write) -> Resu
         // A closed error stream must not stop the result.
         let _ = writeln!(err, "{warning}");
     }
-    let resources = attempt.result?;
+    // Never taken apart again: the process ends after this, and with thousands of objects that would take its time.
+    let resources = ManuallyDrop::new(attempt.result?);
     match &flags.output {
         Some(path) if path.is_dir() => write_each(path, &resources),
         Some(path) => fs::write(path, text_of(&resources)?).map_err(|source| failure(path, source)),

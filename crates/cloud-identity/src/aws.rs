@@ -14,7 +14,9 @@ mod sts;
 mod tests;
 
 pub use credentials::{CredentialSource, controller_credentials};
+pub use ecr::refusal as json_refusal;
 pub use imds::INSTANCE_METADATA;
+pub use sts::refusal as xml_refusal;
 pub use sts::{RoleArn, StsEndpoint, WebIdentity, assume_role_with_web_identity, role_session_name};
 
 use crate::environment::FileError;

@@ -42,13 +42,15 @@ use sluice_envsubst::{Substitution, Unset};
 use sluice_expressions::HealthChecks;
 use sluice_fetch::{ArtifactCache, HostOverrides};
 use sluice_http_client::HttpClient;
-use sluice_manifest::{Object, ObjectId};
+use sluice_manifest::{Entry, Object, ObjectId};
 use sluice_remote_bases::Scope;
 use sluice_runtime::cache::Cache;
 use sluice_runtime::dispatcher::{Finalized, Outcome, Pass, Reconciler};
 use sluice_runtime::queue::{Key, Queue};
 use sluice_runtime::recorder::Notice;
-use sluice_ssa::{Access, Action, Applier, ApplyOptions, ChangeSet, FailFast, HealthTarget, Observer, Ports};
+use sluice_ssa::{
+    Access, Action, Applier, ApplyOptions, ChangeSet, DesiredDigest, FailFast, HealthTarget, Observer, Ports,
+};
 use sluice_workload_identity::ServiceAccountIdentity;
 
 use crate::cluster::{Clusters, Target, TargetIdentity};
@@ -191,21 +193,22 @@ impl KustomizationReconciler {
         };
         let known = self.memory.get(&pass.key).filter(|_| target.identity == TargetIdentity::Own);
         let in_step = |id: &ObjectId, digest| self.parts.observer.in_step(id, digest);
-        let same = known.filter(|known| {
-            has_inventory(object, known) && known.in_step(in_step) && known.builds_the_same(&basis, sourced)
-        });
-        let Some(known) = same else {
-            self.memory.forget(&pass.key);
-            return Ok(Recall::Anew(basis, substitution));
+        let known = known.filter(|known| has_inventory(object, known) && known.in_step(in_step));
+        let same = match known {
+            Some(known) if known.builds_the_same(&basis, sourced).await => known,
+            _ => {
+                self.memory.forget(&pass.key);
+                return Ok(Recall::Anew(basis, substitution));
+            }
         };
         self.parts.metrics.skipped();
         let mut changes = ChangeSet::default();
-        for (entry, _) in &known.objects {
+        for (entry, _) in &same.objects {
             changes.push(entry.clone(), Action::Unchanged);
         }
-        let jobs_that_go = known.jobs_that_go.clone();
+        let jobs_that_go = same.jobs_that_go.clone();
         let made = Made { changes, jobs_that_go, versions: HashMap::new(), remembered: None };
-        Ok(Recall::Same(Box::new(made), known.digest.clone()))
+        Ok(Recall::Same(Box::new(made), same.digest.clone()))
     }
 
     /// The version of the Secret with the keys; `None` without one.
@@ -241,19 +244,18 @@ impl KustomizationReconciler {
         let jobs_that_go = health::jobs_that_go(&built.objects);
         let known = KnownObjects::new((target.identity == TargetIdentity::Own).then_some(&self.parts.observer));
         let changes = Box::pin(self.apply(pass, report, target, (built.objects, &known))).await?;
-        let (digests, versions) = known.into_parts();
-        let remembered = built.read.and_then(|read| {
-            let objects: Option<Vec<_>> = changes
-                .inventory()
-                .entries()
-                .iter()
-                .map(|entry| Some((entry.clone(), *digests.get(&entry.id)?)))
-                .collect();
-            let fingerprint = memory::fingerprint(sourced, &read).ok()?;
-            let (path, digest, jobs_that_go) = (sourced.path.clone(), built.digest, jobs_that_go.clone());
-            Some(Remembered { basis, path, read, fingerprint, digest, objects: objects?, jobs_that_go })
-        });
-        let remembered = remembered.filter(|_| target.identity == TargetIdentity::Own);
+        let versions = known.into_versions();
+        let remembered = match built.seen.filter(|_| target.identity == TargetIdentity::Own) {
+            Some(seen) => remembered_objects(&changes).map(|objects| Remembered {
+                basis,
+                path: sourced.path.clone(),
+                seen,
+                digest: built.digest,
+                objects,
+                jobs_that_go: jobs_that_go.clone(),
+            }),
+            None => None,
+        };
         Ok(Made { changes, jobs_that_go, versions, remembered })
     }
 
@@ -327,6 +329,11 @@ impl KustomizationReconciler {
         let ignore = Arc::new(apply::ignore_rules(object)?);
         Ok(ApplyOptions { force, ignore, ..self.settings.apply.clone() })
     }
+}
+
+/// Every object with the digest of its manifest; `None` when one was skipped, since nobody watches over those.
+fn remembered_objects(changes: &ChangeSet) -> Option<Vec<(Entry, DesiredDigest)>> {
+    changes.changes().iter().map(|change| Some((change.entry.clone(), change.desired?))).collect()
 }
 
 /// What the last pass says of this one.

@@ -1,9 +1,11 @@
 //! [`DirTree`]: a directory on disk as a [`FileTree`]. The only module that uses the file system, and it only reads.
 
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::path::RelPath;
 use crate::tree::{EntryKind, FileTree, ReadError};
@@ -11,11 +13,13 @@ use crate::tree::{EntryKind, FileTree, ReadError};
 /// A directory that no path and no symbolic link leaves.
 ///
 /// Assumption: nobody changes the directory meanwhile (an artifact's unpacked tree is read-only), so that a link checked is the
-/// link opened.
+/// link opened, and a directory that was found once is still there.
 #[derive(Debug, Clone)]
 pub struct DirTree {
     root: PathBuf,
     max_file_bytes: u64,
+    /// Where directories are that were looked into, without links: most files have many siblings.
+    directories: Arc<Mutex<HashMap<String, PathBuf>>>,
 }
 
 impl DirTree {
@@ -28,26 +32,53 @@ impl DirTree {
         if !fs::metadata(&root)?.is_dir() {
             return Err(std::io::Error::from(ErrorKind::NotADirectory));
         }
-        Ok(Self { root, max_file_bytes })
+        Ok(Self { root, max_file_bytes, directories: Arc::default() })
     }
 
-    /// The real path of an entry. Links may point anywhere within the root; one that leads out is an attempt to read the host.
-    fn resolve(&self, path: &RelPath) -> Result<PathBuf, ReadError> {
-        let real = fs::canonicalize(self.root.join(path.as_str())).map_err(|error| failure(path, error))?;
+    /// The real path of an entry, and what is there. Links may point anywhere within the root; one that leads out is an attempt to read the
+    /// host.
+    fn resolve(&self, path: &RelPath) -> Result<(PathBuf, Metadata), ReadError> {
+        let io = |error| failure(path, error);
+        let (parent, name) = path.as_str().rsplit_once('/').unwrap_or(("", path.as_str()));
+        let entry = if name.is_empty() { self.root.clone() } else { self.directory(parent, path)?.join(name) };
+        let metadata = fs::symlink_metadata(&entry).map_err(io)?;
+        if !metadata.is_symlink() {
+            return Ok((entry, metadata));
+        }
+        let real = self.within(&entry, path)?;
+        let metadata = fs::metadata(&real).map_err(io)?;
+        Ok((real, metadata))
+    }
+
+    /// The real path of a directory, on the way to `path`.
+    fn directory(&self, directory: &str, path: &RelPath) -> Result<PathBuf, ReadError> {
+        // The map is whole after each operation.
+        let known = || self.directories.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(real) = known().get(directory) {
+            return Ok(real.clone());
+        }
+        let real = self.within(&self.root.join(directory), path)?;
+        known().insert(directory.to_owned(), real.clone());
+        Ok(real)
+    }
+
+    fn within(&self, entry: &Path, path: &RelPath) -> Result<PathBuf, ReadError> {
+        let real = fs::canonicalize(entry).map_err(|error| failure(path, error))?;
         if real.starts_with(&self.root) { Ok(real) } else { Err(ReadError::Outside { path: path.clone() }) }
     }
 }
 
 impl FileTree for DirTree {
     fn read(&self, path: &RelPath) -> Result<Cow<'_, [u8]>, ReadError> {
-        let real = self.resolve(path)?;
+        let (real, metadata) = self.resolve(path)?;
         let io = |error| failure(path, error);
-        let metadata = fs::metadata(&real).map_err(io)?;
         // A named pipe would block the reader for ever, a device never end.
         if !metadata.is_file() {
             return Err(ReadError::NotAFile { path: path.clone() });
         }
-        let mut content = Vec::new();
+        // One byte more than it should have tells the end in the same read.
+        let expected = metadata.len().min(self.max_file_bytes).saturating_add(1);
+        let mut content = Vec::with_capacity(usize::try_from(expected).unwrap_or_default());
         File::open(&real).and_then(|file| file.take(self.max_file_bytes + 1).read_to_end(&mut content)).map_err(io)?;
         if u64::try_from(content.len()).unwrap_or(u64::MAX) > self.max_file_bytes {
             return Err(ReadError::TooLarge { path: path.clone(), limit: self.max_file_bytes });
@@ -56,7 +87,7 @@ impl FileTree for DirTree {
     }
 
     fn kind(&self, path: &RelPath) -> Option<EntryKind> {
-        let metadata = fs::metadata(self.resolve(path).ok()?).ok()?;
+        let (_, metadata) = self.resolve(path).ok()?;
         if metadata.is_dir() {
             return Some(EntryKind::Dir);
         }
@@ -64,7 +95,7 @@ impl FileTree for DirTree {
     }
 
     fn list(&self, path: &RelPath) -> Result<Vec<(String, EntryKind)>, ReadError> {
-        let real = self.resolve(path)?;
+        let (real, _) = self.resolve(path)?;
         let io = |error| failure(path, error);
         let mut entries = Vec::new();
         for entry in fs::read_dir(&real).map_err(io)? {
@@ -80,7 +111,7 @@ impl FileTree for DirTree {
     }
 
     fn real_path(&self, path: &RelPath) -> RelPath {
-        let real = self.resolve(path).ok();
+        let real = self.resolve(path).ok().map(|(real, _)| real);
         let below = real.as_deref().and_then(|real| real.strip_prefix(&self.root).ok()).and_then(Path::to_str);
         below.and_then(|below| RelPath::new(below).ok()).unwrap_or_else(|| path.clone())
     }

@@ -1,10 +1,8 @@
 //! The name suffix of generated objects: a hash of their content. It does not rename anything.
 
-use std::fmt::Write as _;
-
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
-use sluice_yaml::{Node, WriteError};
+use sluice_yaml::{Node, WriteError, write_json_string};
 
 /// Length of the suffix.
 const LENGTH: usize = 10;
@@ -93,7 +91,7 @@ pub(crate) fn go_json(value: &Json, text: &mut String) {
                 if index > 0 {
                     text.push(',');
                 }
-                go_string(key, text);
+                write_json_string(text, key);
                 text.push(':');
                 go_json(value, text);
             }
@@ -109,30 +107,10 @@ pub(crate) fn go_json(value: &Json, text: &mut String) {
             }
             text.push(']');
         }
-        Json::String(string) => go_string(string, text),
+        Json::String(string) => write_json_string(text, string),
         Json::Number(number) if number.is_f64() => text.push_str(&go_number(number.as_f64().unwrap_or_default())),
         other => text.push_str(&other.to_string()),
     }
-}
-
-fn go_string(string: &str, text: &mut String) {
-    text.push('"');
-    for letter in string.chars() {
-        match letter {
-            '"' | '\\' => text.extend(['\\', letter]),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "\\u{:04x}", u32::from(letter));
-            }
-            other => text.push(other),
-        }
-    }
-    text.push('"');
 }
 
 #[cfg(test)]

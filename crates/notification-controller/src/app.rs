@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
 use sluice_api::constants::controller;
 use sluice_api::notification::{Alert, Provider, Receiver};
 use sluice_cloud_identity::Platform;
@@ -12,6 +13,7 @@ use sluice_runtime::backoff::Backoff;
 use sluice_runtime::cache::{Cache, Cached, Change, Scope, watch_into};
 use sluice_runtime::dispatcher::{Dispatcher, Settings, Waker};
 use sluice_runtime::flags::{FeatureGateError, FeatureGates};
+use sluice_runtime::metadata_watch::watch_metadata;
 use sluice_runtime::process::{Identity, Process, ProcessError};
 use sluice_runtime::queue::Key;
 use sluice_workload_identity::{Identities, ServiceAccountIdentity, TokenMetrics};
@@ -22,7 +24,6 @@ use crate::events::ProviderIdentities;
 use crate::finalizers::{Keeper, StaticKind};
 use crate::flags::{DISABLE_CONFIG_WATCHERS, FEATURE_GATES, Flags, OBJECT_LEVEL_WORKLOAD_IDENTITY};
 use crate::receiver::{ReceiverReconciler, secret_index, secret_indexes};
-use crate::secret_watch;
 use crate::servers::{ServerMetrics, Servers, ServersError};
 use crate::stores::Stores;
 
@@ -163,7 +164,7 @@ impl SecretWatch {
                 waker.wake(Key::new(meta.namespace.clone().unwrap_or_default(), meta.name.clone().unwrap_or_default()));
             }
         };
-        tokio::spawn(secret_watch::watch(client, scope, on_change, stop));
+        tokio::spawn(watch_metadata::<Secret>(client, scope, on_change, stop));
     }
 }
 

@@ -20,7 +20,6 @@ pub mod flags;
 pub mod labels;
 pub mod metrics;
 pub mod receiver;
-mod secret_watch;
 pub mod server;
 mod servers;
 pub mod stores;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use sluice_cloud_identity::AwsCredentials;
+use sluice_cloud_identity::aws::{json_refusal, xml_refusal};
 use sluice_cloud_identity::sigv4::{Dialect, Signer, signed_request};
 use sluice_http_client::{HttpClient, HttpError, Method, Secret, Url};
 
@@ -115,7 +116,7 @@ impl Ask<'_> {
         let signer = Signer { credentials, region, service: "kms", dialect: Dialect::Standard, time: self.now };
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "TrentService.Decrypt")];
         let request = signed_request(&signer, &Method::POST, &url, &headers, body.as_bytes())?;
-        let Answer { plaintext } = ask(self.client, &request, refusal, &secrets(credentials)).await?;
+        let Answer { plaintext } = ask(self.client, &request, json_refusal, &secrets(credentials)).await?;
         let plaintext = zeroize::Zeroizing::new(plaintext);
         let plain = STANDARD.decode(plaintext.as_bytes());
         Ok(DataKey::new(plain.map_err(|_| ExchangeError::Malformed("the plaintext is not base64"))?))
@@ -169,27 +170,6 @@ fn element<'t>(xml: &'t str, name: &str) -> Option<&'t str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (content, _) = rest.split_once(&format!("</{name}>"))?;
     Some(content.trim()).filter(|content| !content.is_empty() && !content.contains(['<', '&']))
-}
-
-fn xml_refusal(body: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(body);
-    let words: Vec<&str> = ["Code", "Message"].iter().filter_map(|name| element(&text, name)).collect();
-    (!words.is_empty()).then(|| words.join(": "))
-}
-
-/// `type: message`.
-fn refusal(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Refusal {
-        #[serde(rename = "__type")]
-        kind: Option<String>,
-        #[serde(alias = "Message")]
-        message: Option<String>,
-    }
-    let Refusal { kind, message } = serde_json::from_slice(body).ok()?;
-    let kind = kind.map(|kind| kind.rsplit('#').next().unwrap_or_default().to_owned());
-    let words: Vec<String> = [kind, message].into_iter().flatten().filter(|text| !text.is_empty()).collect();
-    (!words.is_empty()).then(|| words.join(": "))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct Flags {
     #[arg(long, default_value = "/data", env = "STORAGE_PATH")]
     pub storage_path: PathBuf,
     /// The address that the file server binds to.
-    #[arg(long, default_value = ":9090", env = "STORAGE_ADDR")]
+    #[arg(long, default_value = ":9090", env = "STORAGE_ADDRESS")]
     pub storage_addr: String,
     /// The address of the file server as consumers see it; derived from --storage-addr when empty.
     #[arg(long, default_value = "", env = "STORAGE_ADV_ADDR", hide_default_value = true)]

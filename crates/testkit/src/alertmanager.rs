@@ -2,8 +2,8 @@
 //!
 //! Deliberately no cluster and no client: tests read what it holds through its own API.
 
-use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::supervise::{Program, Supervised};
 use crate::wait::free_ports;
@@ -75,7 +75,7 @@ impl Alertmanager {
         let server = Program { name: "alertmanager".into(), path: "/bin/sh".into(), args, after_port: None };
         let server = Supervised::spawn(dir, &[server], &[])?;
         let alertmanager = Self { address, server };
-        alertmanager.await_listening()?;
+        alertmanager.server.await_listening("alertmanager", alertmanager.address, START_DEADLINE)?;
         Ok(alertmanager)
     }
 
@@ -87,19 +87,5 @@ impl Alertmanager {
     /// The end of the server's log, for error messages.
     pub fn log_tail(&self) -> String {
         self.server.log_tail("alertmanager")
-    }
-
-    fn await_listening(&self) -> anyhow::Result<()> {
-        let end = Instant::now() + START_DEADLINE;
-        loop {
-            if TcpStream::connect_timeout(&self.address, Duration::from_millis(200)).is_ok() {
-                return Ok(());
-            }
-            if let Some(ended) = self.server.ended() {
-                anyhow::bail!("alertmanager ended with code {}:\n{}", ended.code, self.log_tail());
-            }
-            anyhow::ensure!(Instant::now() < end, "alertmanager does not listen:\n{}", self.log_tail());
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -47,7 +47,7 @@ impl Nats {
         let server = Program { name: "nats-server".into(), path: program, args, after_port: None };
         let server = Supervised::spawn(dir, &[server], &[])?;
         let nats = Self { address, certificate: made.cert.pem(), server };
-        nats.await_listening()?;
+        nats.server.await_listening("nats-server", nats.address, START_DEADLINE)?;
         Ok(nats)
     }
 
@@ -81,20 +81,6 @@ impl Nats {
         let mut subscriber = Subscriber { wire, stream };
         while subscriber.line()? != "PONG" {}
         Ok(subscriber)
-    }
-
-    fn await_listening(&self) -> anyhow::Result<()> {
-        let end = Instant::now() + START_DEADLINE;
-        loop {
-            if TcpStream::connect_timeout(&self.address, Duration::from_millis(200)).is_ok() {
-                return Ok(());
-            }
-            if let Some(ended) = self.server.ended() {
-                anyhow::bail!("nats-server ended with code {}:\n{}", ended.code, self.log_tail());
-            }
-            anyhow::ensure!(Instant::now() < end, "nats-server does not listen:\n{}", self.log_tail());
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
     }
 }
 

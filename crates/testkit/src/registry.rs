@@ -10,7 +10,7 @@ mod token;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use base64::Engine as _;
@@ -115,7 +115,7 @@ impl Registry {
         let server = Program { name: "docker-registry".into(), path: program, args, after_port: None };
         let server = Supervised::spawn(dir, &[server], &[("OTEL_TRACES_EXPORTER".into(), "none".into())])?;
         let upstream = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        await_listening(upstream, &server)?;
+        server.await_listening("docker-registry", upstream, START_DEADLINE)?;
 
         let (ca_pem, client) = tls.as_ref().map(|tls| (tls.ca_pem.clone(), tls.client.clone())).unzip();
         let shared = Arc::new(Shared::new(upstream, token, options.auth == RegistryAuth::Token));
@@ -206,25 +206,6 @@ fn server_config(options: &RegistryOptions, dir: &std::path::Path, port: u16, to
         "version: 0.1\nlog:\n  level: warn\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    rootdirectory: \
          {dir}/content\n  delete:\n    enabled: true\nhttp:\n  addr: 127.0.0.1:{port}\n  relativeurls: true\n{auth}"
     )
-}
-
-/// Blocks until the server answers.
-fn await_listening(address: std::net::SocketAddr, server: &Supervised) -> anyhow::Result<()> {
-    let end = Instant::now() + START_DEADLINE;
-    loop {
-        if std::net::TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
-            return Ok(());
-        }
-        if let Some(ended) = server.ended() {
-            anyhow::bail!("docker-registry ended with code {}:\n{}", ended.code, server.log_tail("docker-registry"));
-        }
-        anyhow::ensure!(
-            Instant::now() < end,
-            "docker-registry does not listen:\n{}",
-            server.log_tail("docker-registry")
-        );
-        std::thread::park_timeout(Duration::from_millis(20));
-    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tempfile::TempDir;
@@ -312,17 +312,8 @@ fn run(sshd: &Path, dir: &Path, port: u16) -> anyhow::Result<Supervised> {
         after_port: None,
     };
     let running = Supervised::spawn(tempfile::tempdir()?, &[server], &[])?;
-    let end = Instant::now() + START;
-    loop {
-        if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return Ok(running);
-        }
-        let ended = running.ended().is_some();
-        if ended || Instant::now() > end {
-            anyhow::bail!("sshd did not start: {}", running.log_tail("sshd"));
-        }
-        std::thread::yield_now();
-    }
+    running.await_listening("sshd", ([127, 0, 0, 1], port).into(), START)?;
+    Ok(running)
 }
 
 fn keygen(arguments: &[&str]) -> anyhow::Result<String> {

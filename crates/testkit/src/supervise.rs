@@ -9,9 +9,11 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal};
@@ -116,6 +118,24 @@ impl Supervised {
     /// The directory with the logs; it exists until this value is dropped.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Blocks until somebody listens at `address`, which the program `name` is to do within `deadline`.
+    ///
+    /// # Errors
+    /// When it does not, or a program has ended; the message ends with the log.
+    pub fn await_listening(&self, name: &str, address: SocketAddr, deadline: Duration) -> anyhow::Result<()> {
+        let end = Instant::now() + deadline;
+        loop {
+            if TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok() {
+                return Ok(());
+            }
+            if let Some(ended) = self.ended() {
+                anyhow::bail!("{} ended with code {}:\n{}", ended.name, ended.code, self.log_tail(name));
+            }
+            anyhow::ensure!(Instant::now() < end, "{name} does not listen:\n{}", self.log_tail(name));
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
     }
 
     /// The program that ended first, if any did. The others have then been killed.

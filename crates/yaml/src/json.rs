@@ -1,4 +1,6 @@
-//! Between [`Node`] and `serde_json::Value`. Not here: text.
+//! Between [`Node`] and `serde_json::Value`, and the spelling of JSON strings. Not here: other text.
+
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json};
 
@@ -47,6 +49,27 @@ impl Node {
             }
         }
     }
+}
+
+/// Appends a JSON string in the spelling of Go's `encoding/json`, which also escapes what HTML would take for its own.
+pub fn write_json_string(text: &mut String, value: &str) {
+    text.push('"');
+    for letter in value.chars() {
+        match letter {
+            '"' | '\\' => text.extend(['\\', letter]),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            '\u{8}' => text.push_str("\\b"),
+            '\u{c}' => text.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "\\u{:04x}", u32::from(letter));
+            }
+            other => text.push(other),
+        }
+    }
+    text.push('"');
 }
 
 fn object(mapping: &Mapping, check: impl Fn(&Key) -> Result<(), WriteError>) -> Result<Json, WriteError> {

@@ -22,9 +22,10 @@ mod stream;
 mod writer;
 
 pub use error::{WriteError, YamlError};
+pub use json::write_json_string;
 pub use node::{Entry, Key, Mapping, Node, Position, Spelling, Value};
 pub use order::natural_order;
 pub use reader::{Limits, is_blank, read_config, read_documents};
 pub use scalar::{Scalar, Style, Tag};
 pub use stream::{Start, Stream};
-pub use writer::{write, write_all};
+pub use writer::{double_quoted, write, write_all};

@@ -274,13 +274,22 @@ pub enum Spelling {
 
 impl PartialEq for Mapping {
     fn eq(&self, other: &Self) -> bool {
-        let sorted = |mapping: &Self| {
-            let mut entries: Vec<(String, Node)> =
-                mapping.entries.iter().map(|entry| (entry.key.text.clone(), entry.value.clone())).collect();
-            entries.sort_by(|left, right| left.0.cmp(&right.0));
-            entries
+        let same = |left: &Entry, right: &Entry| left.key.text == right.key.text && left.value == right.value;
+        if self.len() != other.len() {
+            return false;
+        }
+        // The order does not count, but is the same as a rule.
+        let in_step = self.entries.iter().zip(&other.entries).all(|(left, right)| left.key.text == right.key.text);
+        if in_step {
+            return self.entries.iter().zip(&other.entries).all(|(left, right)| same(left, right));
+        }
+        let sorted = |mapping: &'_ Self| {
+            let mut order: Vec<usize> = (0..mapping.len()).collect();
+            order.sort_by(|left, right| mapping.entries[*left].key.text.cmp(&mapping.entries[*right].key.text));
+            order
         };
-        self.len() == other.len() && sorted(self) == sorted(other)
+        let pairs = sorted(self).into_iter().zip(sorted(other));
+        pairs.into_iter().all(|(left, right)| same(&self.entries[left], &other.entries[right]))
     }
 }
 

@@ -425,6 +425,20 @@ pub(crate) fn is_printable(letter: char) -> bool {
     matches!(letter, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && letter != '\u{feff}'
 }
 
+/// A text in double quotes on one line.
+pub fn double_quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for letter in text.chars() {
+        match escape(letter) {
+            Some(escaped) => quoted.push_str(&escaped),
+            None => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 fn escape(letter: char) -> Option<String> {
     if is_printable(letter) && !is_break(letter) && letter != '"' && letter != '\\' {
         return None;

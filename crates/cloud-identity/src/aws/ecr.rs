@@ -164,8 +164,8 @@ fn parse(bytes: &[u8]) -> Result<RegistryLogin, &'static str> {
     Ok(RegistryLogin { username: username.to_owned(), password: Secret::new(password.to_owned()), expires_at })
 }
 
-/// `Type: message`.
-pub(super) fn refusal(bytes: &[u8]) -> Option<String> {
+/// What a service that speaks JSON says in a refusal: `Type: message`.
+pub fn refusal(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Refusal {
         #[serde(rename = "__type")]

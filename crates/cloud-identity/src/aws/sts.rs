@@ -170,8 +170,8 @@ pub(super) fn parse(bytes: &[u8]) -> Result<AwsCredentials, &'static str> {
     })
 }
 
-/// `Code: Message`.
-pub(super) fn refusal(bytes: &[u8]) -> Option<String> {
+/// What a service that speaks XML says in a refusal: `Code: Message`.
+pub fn refusal(bytes: &[u8]) -> Option<String> {
     let [mut code, mut message] = [const { String::new() }; 2];
     walk(bytes, |path, text| match path {
         [_, error, name] if error == "Error" && name == "Code" => text.clone_into(&mut code),

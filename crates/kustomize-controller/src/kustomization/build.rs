@@ -19,11 +19,12 @@ use sluice_yaml::Node;
 
 use super::apply::owner;
 use super::decrypt::{Decryptor, ResourceError, SourcesError, gather};
+use super::memory::Seen;
 use super::substitute::{SubstituteError, substitute};
 use super::tree::Sourced;
 
 /// The largest file that is read; kustomize has no bound, an API object may have 1.5 MiB.
-const MAX_FILE_BYTES: u64 = 32 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 32 << 20;
 
 /// Why there are no objects.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +83,7 @@ pub(super) struct Built {
     /// Digest of the manifests as built, before labels were added.
     pub(super) digest: String,
     /// What of the tree another build would have to find unchanged; `None` when it also read from other hosts, which may change any time.
-    pub(super) read: Option<ReadSet>,
+    pub(super) seen: Option<Seen>,
 }
 
 /// What is put into the build beside the tree.
@@ -124,13 +125,13 @@ pub(super) async fn build(object: &Kustomization, sourced: &Sourced, inputs: Inp
         }
     }
     let tree = Arc::clone(&sourced.tree);
-    let (mut manifests, read) = blocking(move || {
+    let (mut manifests, seen) = blocking(move || {
         let tree = DirTree::new(tree.path(), MAX_FILE_BYTES).map_err(BuildFailed::Tree)?;
         let source = Arc::new(NetworkSource::new(remote));
-        let tree = OverlayTree::new(&tree, overlay);
-        let (manifests, mut read) = run(&tree, &dir, Remote::Fetch(Arc::clone(&source) as _))?;
+        let (manifests, mut read) =
+            run(&OverlayTree::new(&tree, overlay), &dir, Remote::Fetch(Arc::clone(&source) as _))?;
         read.extend(generated);
-        Ok((manifests, (!source.was_used()).then_some(read)))
+        Ok((manifests, (!source.was_used()).then(|| Seen::of(&tree, read))))
     })
     .await?;
     if let Some(decryptor) = &decryptor {
@@ -143,7 +144,7 @@ pub(super) async fn build(object: &Kustomization, sourced: &Sourced, inputs: Inp
         let digest = digest_of(&manifests);
         let objects = stamps.objects(manifests)?;
         tracing::debug!(objects = objects.len(), "built");
-        Ok(Built { objects, digest, read })
+        Ok(Built { objects, digest, seen })
     })
     .await
 }

@@ -13,43 +13,24 @@ use sluice_ssa::{DesiredDigest, Known, Observer, Resource, Rest};
 /// The knowledge of one pass.
 pub(super) struct KnownObjects<'a> {
     observer: Option<&'a Observer>,
-    learnt: Mutex<Learnt>,
-}
-
-#[derive(Default)]
-struct Learnt {
-    digests: HashMap<ObjectId, DesiredDigest>,
-    versions: HashMap<ObjectId, u64>,
+    versions: Mutex<HashMap<ObjectId, u64>>,
 }
 
 impl<'a> KnownObjects<'a> {
     /// With an observer of the cluster, or without.
     pub(super) fn new(observer: Option<&'a Observer>) -> Self {
-        Self { observer, learnt: Mutex::default() }
+        Self { observer, versions: Mutex::default() }
     }
 
-    /// The digests of the manifests that are applied, and the versions that this pass gave to objects.
-    pub(super) fn into_parts(self) -> (HashMap<ObjectId, DesiredDigest>, HashMap<ObjectId, u64>) {
-        let learnt = self.learnt.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (learnt.digests, learnt.versions)
-    }
-
-    fn learn(&self, id: &ObjectId, desired: DesiredDigest, version: Option<u64>) {
-        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
-        learnt.digests.insert(id.clone(), desired);
-        if let Some(version) = version {
-            learnt.versions.insert(id.clone(), version);
-        }
+    /// The versions that this pass gave to objects.
+    pub(super) fn into_versions(self) -> HashMap<ObjectId, u64> {
+        self.versions.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Known for KnownObjects<'_> {
     fn in_step(&self, id: &ObjectId, desired: DesiredDigest) -> bool {
-        let known = self.observer.is_some_and(|observer| observer.in_step(id, desired));
-        if known {
-            self.learn(id, desired, None);
-        }
-        known
+        self.observer.is_some_and(|observer| observer.in_step(id, desired))
     }
 
     fn is_ready(&self, id: &ObjectId) -> bool {
@@ -63,7 +44,9 @@ impl Known for KnownObjects<'_> {
     }
 
     fn applied(&self, id: &ObjectId, live: &Object, desired: DesiredDigest) {
-        self.learn(id, desired, live.resource_version().parse().ok());
+        if let Ok(version) = live.resource_version().parse() {
+            self.versions.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), version);
+        }
         if let Some(observer) = self.observer {
             observer.applied(id, live, desired);
         }

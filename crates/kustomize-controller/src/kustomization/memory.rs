@@ -6,7 +6,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sluice_artifact::{Algorithm, Digest, Hasher};
@@ -15,10 +14,8 @@ use sluice_manifest::{Entry, ObjectId};
 use sluice_runtime::queue::Key;
 use sluice_ssa::DesiredDigest;
 
+use super::build::MAX_FILE_BYTES;
 use super::tree::Sourced;
-
-/// The largest file that counts, as in a build.
-const MAX_FILE_BYTES: u64 = 32 << 20;
 
 /// What a pass stands on, beside the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +28,28 @@ pub(super) struct Basis {
     pub(super) keys: u64,
 }
 
+/// Files and directories, and a digest of what is there.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    read: Arc<ReadSet>,
+    fingerprint: Digest,
+}
+
+impl Seen {
+    /// What is there now in a tree without anything laid over it.
+    pub(super) fn of(tree: &DirTree, read: ReadSet) -> Self {
+        Self { fingerprint: fingerprint(tree, &read), read: Arc::new(read) }
+    }
+}
+
 /// A good pass.
 #[derive(Debug)]
 pub(super) struct Remembered {
     pub(super) basis: Basis,
     /// `spec.path` as it was built.
     pub(super) path: String,
-    /// What the build looked at.
-    pub(super) read: ReadSet,
-    /// What it found there.
-    pub(super) fingerprint: Digest,
+    /// What the build looked at, and what it found there.
+    pub(super) seen: Seen,
     /// The digest of the manifests, for the history.
     pub(super) digest: String,
     /// Every object, with the digest of its manifest.
@@ -50,11 +59,18 @@ pub(super) struct Remembered {
 }
 
 impl Remembered {
-    /// Whether the tree would be built to the same.
-    pub(super) fn builds_the_same(&self, basis: &Basis, sourced: &Sourced) -> bool {
-        self.basis == *basis
-            && self.path == sourced.path
-            && fingerprint(sourced, &self.read).is_ok_and(|found| found == self.fingerprint)
+    /// Whether the tree would be built to the same. Reads files, on a thread that may block.
+    pub(super) async fn builds_the_same(&self, basis: &Basis, sourced: &Sourced) -> bool {
+        if self.basis != *basis || self.path != sourced.path {
+            return false;
+        }
+        let (tree, seen) = (Arc::clone(&sourced.tree), self.seen.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            DirTree::new(tree.path(), MAX_FILE_BYTES)
+                .is_ok_and(|tree| fingerprint(&tree, &seen.read) == seen.fingerprint)
+        });
+        // A reader that failed in itself says nothing: the build will tell.
+        found.await.unwrap_or(false)
     }
 
     /// Whether all objects are as they were applied.
@@ -95,12 +111,8 @@ impl Memory {
     }
 }
 
-/// A digest of everything in `read` as it is in this tree.
-///
-/// # Errors
-/// The tree cannot be opened. A file that is gone is part of the digest, not an error.
-pub(super) fn fingerprint(sourced: &Sourced, read: &ReadSet) -> io::Result<Digest> {
-    let tree = DirTree::new(sourced.tree.path(), MAX_FILE_BYTES)?;
+/// A digest of everything in `read` as it is in this tree. What cannot be read is a part of it, not an error.
+fn fingerprint(tree: &DirTree, read: &ReadSet) -> Digest {
     let mut digest = Hasher::new(Algorithm::Blake3);
     // Each part has its length before it, so that none can be taken for a part of another.
     let mut add = |bytes: &[u8]| {
@@ -133,5 +145,5 @@ pub(super) fn fingerprint(sourced: &Sourced, read: &ReadSet) -> io::Result<Diges
     for path in read.links.keys() {
         add(tree.real_path(path).as_str().as_bytes());
     }
-    Ok(digest.finish())
+    digest.finish()
 }

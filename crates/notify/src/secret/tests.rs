@@ -1,8 +1,7 @@
-use std::time::Duration;
-
 use sluice_api::notification::ProviderType;
 
 use super::*;
+use crate::provider::fixtures;
 
 fn provider(type_: &str) -> Provider {
     let spec = ProviderSpec {
@@ -41,22 +40,11 @@ fn text(value: &str) -> Secret<String> {
 
 fn plain() -> ProviderConfig {
     ProviderConfig {
-        kind: Kind::Slack,
         uid: String::new(),
         address: text("https://spec.example/hook"),
         channel: "general".to_owned(),
         username: "spec-user".to_owned(),
-        token: None,
-        password: None,
-        headers: BTreeMap::new(),
-        github_app: SecretData::default(),
-        creds: None,
-        nkey: None,
-        service_account: None,
-        proxy: None,
-        tls: None,
-        timeout: Duration::from_secs(15),
-        deprecations: Vec::new(),
+        ..fixtures::config(Kind::Slack)
     }
 }
 

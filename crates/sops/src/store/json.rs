@@ -2,11 +2,13 @@
 //!
 //! Deliberately as lenient as SOPS is: equal keys stay, and what follows the object is not looked at.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use sluice_yaml::write_json_string;
 
 use super::{StoreError, numbers};
 use crate::tree::{Branch, Item, Key, Value};
@@ -101,7 +103,7 @@ fn map(text: &mut String, branch: &Branch, level: usize) -> Result<(), StoreErro
     for item in branch {
         let Key::Text(key) = &item.key else { continue };
         begin(text, (&mut open, '{'), level);
-        string(text, key);
+        write_json_string(text, key);
         text.push_str(": ");
         value(text, &item.value, level + 1)?;
     }
@@ -118,9 +120,9 @@ fn value(text: &mut String, value: &Value, level: usize) -> Result<(), StoreErro
         Value::Int(number) => text.push_str(&number.to_string()),
         Value::Unsigned(number) => text.push_str(&number.to_string()),
         Value::Float(number) => text.push_str(&numbers::json(*number).ok_or(StoreError::NotFinite)?),
-        Value::Time(time) => string(text, time),
-        Value::Text(bytes) => string(text, &String::from_utf8_lossy(bytes)),
-        Value::Bytes(bytes) => string(text, &STANDARD.encode(bytes)),
+        Value::Time(time) => write_json_string(text, time),
+        Value::Text(bytes) => write_json_string(text, &String::from_utf8_lossy(bytes)),
+        Value::Bytes(bytes) => write_json_string(text, &STANDARD.encode(bytes)),
     }
     Ok(())
 }
@@ -152,28 +154,6 @@ fn end(text: &mut String, open: bool, (left, right): (char, char), level: usize)
 fn line(text: &mut String, level: usize) {
     text.push('\n');
     text.extend(std::iter::repeat_n('\t', level));
-}
-
-/// A string in Go's spelling, which escapes what HTML would take for its own.
-fn string(text: &mut String, value: &str) {
-    text.push('"');
-    for letter in value.chars() {
-        match letter {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            '\u{8}' => text.push_str("\\b"),
-            '\u{c}' => text.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                // Writing to a string does not fail.
-                let _ = write!(text, "\\u{:04x}", u32::from(letter));
-            }
-            _ => text.push(letter),
-        }
-    }
-    text.push('"');
 }
 
 #[cfg(test)]

@@ -235,8 +235,7 @@ impl Writer {
             Style::Plain | Style::Literal => self.push(text),
             Style::Single => self.push(&format!("'{}'", text.replace('\'', "''"))),
             Style::Double => {
-                let escaped: String = text.chars().map(escaped).collect();
-                self.push(&format!("\"{escaped}\""));
+                self.push(&sluice_yaml::double_quoted(text));
             }
         }
     }
@@ -279,33 +278,6 @@ fn hints(text: &str, width: usize) -> String {
         hints.push('+');
     }
     hints
-}
-
-fn escaped(letter: char) -> String {
-    let code = u32::from(letter);
-    let printable = matches!(letter, ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}');
-    let short = match letter {
-        '"' => '"',
-        '\\' => '\\',
-        '\0' => '0',
-        '\u{7}' => 'a',
-        '\u{8}' => 'b',
-        '\t' => 't',
-        '\n' => 'n',
-        '\u{b}' => 'v',
-        '\u{c}' => 'f',
-        '\r' => 'r',
-        '\u{1b}' => 'e',
-        '\u{85}' => 'N',
-        '\u{2028}' => 'L',
-        '\u{2029}' => 'P',
-        '\u{feff}' => return "\\uFEFF".to_owned(),
-        _ if printable => return letter.to_string(),
-        _ if code <= 0xff => return format!("\\x{code:02X}"),
-        _ if code <= 0xffff => return format!("\\u{code:04X}"),
-        _ => return format!("\\U{code:08X}"),
-    };
-    format!("\\{short}")
 }
 
 #[cfg(test)]
