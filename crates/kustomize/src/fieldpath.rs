@@ -1,5 +1,7 @@
 //! Field paths of replacements and variables: parts joined by dots, with list elements chosen by `[key=value]`, index or `*`.
 
+use std::borrow::Cow;
+
 use sluice_yaml::{Mapping, Node, Scalar, Value};
 
 use crate::fieldspec::split_path;
@@ -29,7 +31,7 @@ pub(crate) fn split_field_path(path: &str) -> Vec<String> {
 }
 
 fn split_path_keeping_first(path: &str) -> Vec<String> {
-    split_path(path, '.')
+    split_path(path, '.').into_iter().map(Cow::into_owned).collect()
 }
 
 /// Turns `ports[0]` into `ports` and `0`.

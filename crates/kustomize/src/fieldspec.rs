@@ -3,6 +3,8 @@
 //! Paths are separated by `/`, cross lists by themselves, and may be told to make what is missing. What is done at the end of
 //! the walk is the caller's.
 
+use std::borrow::Cow;
+
 use sluice_yaml::{Node, Scalar, Style, Value};
 use thiserror::Error;
 
@@ -71,16 +73,38 @@ impl FieldSpec {
         create: Create,
         change: &mut dyn FnMut(&mut Node) -> Result<(), String>,
     ) -> Result<(), FieldError> {
-        if !id.gvk.is_selected_by(&self.gvk) {
+        if id.gvk.is_selected_by(&self.gvk) { self.reach(node, id, create, change) } else { Ok(()) }
+    }
+
+    /// As [`FieldSpec::visit`], whatever kind the row is for.
+    pub(crate) fn reach(
+        &self,
+        node: &mut Node,
+        id: &ResId,
+        create: Create,
+        change: &mut dyn FnMut(&mut Node) -> Result<(), String>,
+    ) -> Result<(), FieldError> {
+        let create = if self.create { create } else { Create::Never };
+        if create == Create::Never && self.leads_nowhere(node) {
             return Ok(());
         }
         let segments = split_path(&self.path, '/');
-        let create = if self.create { create } else { Create::Never };
         walk(node, &segments, create, change).map_err(|problem| FieldError::At {
             path: self.path.clone(),
             id: id.to_string(),
             problem,
         })
+    }
+}
+
+impl FieldSpec {
+    /// Whether not even the first field of the path is there: most rows are for kinds that this object is not, and end here.
+    fn leads_nowhere(&self, node: &Node) -> bool {
+        let path = self.path.strip_prefix('/').unwrap_or(&self.path);
+        let first = path.split('/').next().unwrap_or_default();
+        let name = first.strip_suffix("[]").unwrap_or(first);
+        let plain = !name.is_empty() && !name.ends_with('\\');
+        plain && node.as_mapping().is_some_and(|mapping| mapping.get(name).is_none())
     }
 }
 
@@ -98,7 +122,7 @@ pub(crate) fn merge_specs(into: &mut Vec<FieldSpec>, from: &[FieldSpec]) -> Resu
 
 fn walk(
     node: &mut Node,
-    path: &[String],
+    path: &[Cow<'_, str>],
     create: Create,
     change: &mut dyn FnMut(&mut Node) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -113,7 +137,7 @@ fn walk(
             .map_err(|problem| format!("visit traversal on path: [{}]: {problem}", path.join(" "))),
         Value::Scalar(_) => Err("expected sequence or mapping node".to_owned()),
         Value::Mapping(mapping) => {
-            let (name, is_list) = segment.strip_suffix("[]").map_or((segment.as_str(), false), |name| (name, true));
+            let (name, is_list) = segment.strip_suffix("[]").map_or((&**segment, false), |name| (name, true));
             if name.is_empty() {
                 return Err("cannot set or create an empty field name".to_owned());
             }
@@ -140,17 +164,18 @@ fn walk(
 }
 
 /// Splits a path at a separator that is not escaped by a backslash; one leading separator is allowed.
-pub(crate) fn split_path(path: &str, separator: char) -> Vec<String> {
+pub(crate) fn split_path(path: &str, separator: char) -> Vec<Cow<'_, str>> {
     let path = path.strip_prefix(separator).unwrap_or(path);
-    let mut parts: Vec<String> = Vec::new();
+    let mut parts: Vec<Cow<'_, str>> = Vec::new();
     for part in path.split(separator) {
         match parts.last_mut() {
             Some(last) if last.ends_with('\\') => {
+                let last = last.to_mut();
                 last.pop();
                 last.push(separator);
                 last.push_str(part);
             }
-            _ => parts.push(part.to_owned()),
+            _ => parts.push(Cow::Borrowed(part)),
         }
     }
     parts

@@ -108,9 +108,8 @@ fn update(
 ) -> Result<(), ReferenceError> {
     let id = &referrer.resource.id;
     // The row was chosen by the original kind; the present one may be another.
-    let here = FieldSpec { gvk: Gvk::default(), ..spec.clone() };
     let roles = spec.path.ends_with("roleRef/name");
-    here.visit(node, id, Create::Never, &mut |field| {
+    spec.reach(node, id, Create::Never, &mut |field| {
         if field.is_null() {
             return Ok(());
         }
